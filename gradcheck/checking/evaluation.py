@@ -1,0 +1,189 @@
+"""The loss as the check calls it: nudged in place, restored exactly, counted, in parallel."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from gradcheck.checking.parameters import Nudge, Parameters
+
+
+class Loss:
+    """`fun(x, *args)` at nudged copies of the parameters.
+
+    An instance can be pickled, so that a worker process gets parameters of its own to nudge.
+    """
+
+    def __init__(self, fun: Callable[..., Any], parameters: Parameters, args: Sequence[Any]) -> None:
+        self.fun, self.parameters, self.args = fun, parameters, args
+
+    def __call__(self, nudge: Nudge = ()) -> float:
+        """Apply the nudge, call `fun`, and restore by assignment, whatever happens."""
+        flats, x0 = self.parameters.flats, self.parameters.x0
+        try:
+            for array, where, values in nudge:
+                flats[array][where] = values
+            return float(self.fun(self.parameters.tree, *self.args))
+        except Exception as error:
+            error.add_note(f"gradcheck: raised by `fun` {self._place(nudge)}")
+            raise
+        finally:
+            for array, where, _ in nudge:
+                flats[array][where] = x0[array][where]
+
+    def _place(self, nudge: Nudge) -> str:
+        if not nudge:
+            return "at `x0`"
+        array, where, value = nudge[0]
+        if np.ndim(value):
+            return "at a step along a direction"
+        before = self.parameters.x0[array][where]
+        name = self.parameters.entry_name(array, where)
+        return f"with {name} = {value:.17g}, a step of {value - before:.2g}"
+
+
+class Evaluator:
+    """Call a loss at many nudges: counts, keeps the order, and shares the work out.
+
+    Attributes
+    ----------
+    at_x0 : the loss at `x0`.
+    eps : the machine epsilon of the number that `fun` returns.
+    nfev : how many times `fun` was called.
+    """
+
+    def __init__(self, fun: Callable[..., Any], parameters: Parameters, args: Sequence[Any]) -> None:
+        if not callable(fun):
+            raise TypeError(f"`fun` is {_short(fun)}, not callable: pass the function itself.")
+        if not isinstance(args, (tuple, list)):
+            raise TypeError(f"`args` is {_short(args)}: pass a tuple, such as `args=(X, y)`.")
+        self.parameters, self.args = parameters, args
+        self.nfev = 0
+        self.share: Callable[[Loss, Sequence[Nudge]], Iterable[float]] = map
+        first = fun(parameters.tree, *args)
+        kind = np.asarray(first).dtype
+        if np.ndim(first) or not np.issubdtype(kind, np.number) or np.iscomplexobj(first):
+            shape = f" of shape {np.shape(first)}" if np.ndim(first) else ""
+            raise TypeError(
+                f"`fun` returned {_short(first)}{shape}, not one real number: "
+                "reduce it to a scalar, for example with `.sum()`."
+            )
+        self.eps = float(np.finfo(kind).eps if np.issubdtype(kind, np.floating) else 2.0**-52)
+        if name := parameters.changed():
+            raise ValueError(
+                f"`fun` changes its input in place ({name}): let it work on a copy, "
+                "for nudging one entry must not move the others."
+            )
+        self.loss = Loss(fun, parameters, args)
+        self.at_x0 = float(first)
+        second = self.loss()
+        self.nfev = 2
+        if not np.isfinite(self.at_x0):
+            raise ValueError(
+                f"`fun` is {self.at_x0} at `x0`: a slope needs a finite loss. Check the data, "
+                "or start from another point."
+            )
+        # Sums that threads add up in another order differ in the last digits: that is round-off.
+        if abs(second - self.at_x0) > 100 * self.eps * abs(self.at_x0):
+            raise ValueError(
+                f"`fun` gave two values at the same point, {self.at_x0!r} and {second!r}: fix the "
+                "seed of its dropout, shuffling or sampling."
+            )
+
+    def __call__(self, nudges: Sequence[Nudge]) -> list[float]:
+        """Return the loss at each nudge, in order."""
+        self.nfev += len(nudges)
+        return list(self.share(self.loss, nudges))
+
+    def finish(self) -> None:
+        """Look once more at `x0`: the loss must still be what it was."""
+        if name := self.parameters.changed():
+            raise ValueError(
+                f"`fun` changes its input in place ({name}) at some of the points: "
+                "let it work on a copy."
+            )
+
+
+@contextmanager
+def sharing(evaluator: Evaluator, workers: Any) -> Iterator[None]:
+    """Let `workers` processes, or a map-like callable, call the loss."""
+    if callable(workers):
+        evaluator.share = workers
+        yield
+        return
+    if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1:
+        raise ValueError(
+            f"`workers` is {_short(workers)}: pass a whole number from 1 up, or a map-like "
+            "callable such as `executor.map`."
+        )
+    if workers == 1:
+        yield
+        return
+    try:
+        pickle.dumps(evaluator.loss)
+    except Exception as error:
+        raise TypeError(
+            f"`workers={workers}` needs a `fun` and `args` that can be pickled ({error}): define "
+            "`fun` at the top level of a module and pass data through `args`, or pass a map-like "
+            "callable whose engine pickles more, such as Dask's."
+        ) from error
+    before = set(multiprocessing.active_children())
+    executor = ProcessPoolExecutor(workers, initializer=_keep, initargs=(evaluator.loss,))
+    evaluator.share = lambda _, nudges: executor.map(_call_kept, nudges)
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "A worker process died while it called `fun` (out of memory, or a crash in compiled "
+            "code?): there is no verdict. Try `workers=1` to see where."
+        ) from error
+    except BaseException:
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()
+        raise
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+_kept: list[Loss] = []
+
+
+def _keep(loss: Loss) -> None:
+    """Give a worker process the loss once, so that a call sends only its nudge."""
+    _kept[:] = [loss]
+
+
+def _call_kept(nudge: Nudge) -> float:
+    return _kept[0](nudge)
+
+
+@contextmanager
+def warnings_once() -> Iterator[None]:
+    """Pass on each distinct warning of the user's functions once, not once a call."""
+    seen: dict[tuple[str, type[Warning], str, int], None] = {}
+
+    def collect(
+        message: Any, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+    ) -> None:
+        seen[str(message), category, filename, lineno] = None
+
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = collect
+            yield
+    finally:
+        for message, category, filename, lineno in seen:
+            warnings.warn_explicit(message, category, filename, lineno)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"a {type(value).__name__}"

@@ -1,0 +1,426 @@
+"""The slope of the loss along a line, with an error bar that is computed and not guessed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.checking.evaluation import Evaluator, warnings_once
+from gradcheck.checking.parameters import Array, Nudge, Parameters
+
+Floats = NDArray[np.float64]
+Line = Callable[[Sequence[float]], list[tuple[float, float]]]
+"""Takes steps t; returns, for each, the step that floating point realised and the loss there."""
+
+RATIO = 4.0  # between neighbouring steps of the ladder
+MAX_RUNGS, MAX_EXPONENT = 18, 24
+TINY = 1e-300
+ROUND_OFF = 4.0  # standard deviations of noise that a bar allows for
+
+
+def typical_sizes(x: Array) -> Floats:
+    """Return the scale of each entry: what counts as a large change of it.
+
+    The entry's own size; but not below a hundredth of its array's median non-zero size, which
+    stands in for entries at zero; 1 in an array that is zero throughout.
+    """
+    size = np.abs(x.astype(float))
+    nonzero = size[size > 0]
+    median = float(np.median(nonzero)) if nonzero.size else 1.0
+    return np.where(size > 0, np.maximum(size, 0.01 * median), median)
+
+
+def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
+    """Estimate the standard deviation of the noise in the loss, from about 7 calls.
+
+    The k-th differences of equispaced values of a smooth function vanish with the spacing;
+    those of noise with standard deviation s have a mean square of s^2 (2k)! / (k!)^2.
+    The points lie on one side of `x0`, so that a kink at `x0` is not taken for noise.
+
+    A loss that is rounded to a lattice stands still over so short a distance; then the spacing
+    widens until it moves, and that first move bounds the noise.
+
+    References
+    ----------
+    Moré and Wild (2011), "Estimating computational noise", SIAM J. Sci. Comput. 33, section 3.
+    """
+    floor = evaluator.eps * abs(evaluator.at_x0) / 3
+    values = [evaluator.at_x0] + [f for _, f in line([j * spacing for j in range(1, 8)])]
+    if not np.all(np.isfinite(values)):
+        values = [evaluator.at_x0] + [f for _, f in line([-j * spacing for j in range(1, 8)])]
+        if not np.all(np.isfinite(values)):
+            return floor
+    differences, levels = np.array(values), []
+    for k in range(1, 7):
+        differences = np.diff(differences)
+        expected = math.factorial(2 * k) / math.factorial(k) ** 2
+        levels.append(math.sqrt(float(np.mean(differences**2)) / expected))
+    if np.count_nonzero(np.diff(values)) > 3:
+        return max(floor, float(np.median(levels[2:])))
+    # A plateau: a constant loss never moves, and then there is no noise to speak of.
+    for step in spacing * 8 * 4.0 ** np.arange(8):
+        ((_, value),) = line([step])
+        if not math.isfinite(value):
+            break
+        if abs(value - evaluator.at_x0) > 3 * floor:
+            # Smooth losses that are merely flat move little by little, a lattice all at once.
+            return max(floor, 0.3 * abs(value - evaluator.at_x0))
+    return floor
+
+
+def entry_line(evaluator: Evaluator, array: int, index: int) -> Line:
+    """Return the line along which one entry moves."""
+    x = evaluator.parameters.x0[array][index]
+
+    def line(steps: Sequence[float]) -> list[tuple[float, float]]:
+        # Where x +- t rounds back to x, the nearest number on that side does instead.
+        points = [
+            x.dtype.type(x + t) if x + t != x else np.nextafter(x, x.dtype.type(math.copysign(math.inf, t)))
+            for t in steps
+        ]
+        losses = evaluator([((array, index, point),) for point in points])
+        return [(float(point) - float(x), f) for point, f in zip(points, losses, strict=True)]
+
+    return line
+
+
+def direction_line(evaluator: Evaluator, direction: Sequence[Array | None]) -> Line:
+    """Return the line through `x0` along flat arrays; None leaves that array where it is."""
+    x0 = evaluator.parameters.x0
+    parts = [(k, x0[k], d) for k, d in enumerate(direction) if d is not None]
+    length = sum(float(np.dot(d, d)) for _, _, d in parts)
+
+    def line(steps: Sequence[float]) -> list[tuple[float, float]]:
+        nudges: list[Nudge] = []
+        realised = []
+        for t in steps:
+            moved = [(k, (x + t * d).astype(x.dtype, copy=False)) for k, x, d in parts]
+            nudges.append(tuple((k, slice(None), point) for k, point in moved))
+            realised.append(
+                sum(float(np.dot(point - x, d)) for (_, point), (_, x, d) in zip(moved, parts, strict=True))
+                / length
+            )
+        return list(zip(realised, evaluator(nudges), strict=True))
+
+    return line
+
+
+class Rung(NamedTuple):
+    """The loss at one step to both sides: slope, forward minus backward slope, round-off bar."""
+
+    step: float
+    slope: float
+    jump: float
+    bar: float
+
+
+class Estimate(NamedTuple):
+    """A slope from two neighbouring rungs, and what is known against it."""
+
+    value: float
+    truncation: float  # how far the two rungs disagree
+    round_off: float  # the noise of the loss over the step
+    kink: float  # half of what is left of the jump between one-sided slopes as the step shrinks
+    step: float
+
+    @property
+    def error(self) -> float:
+        """The error bar of the slope, wherever the loss is smooth."""
+        return self.truncation + self.round_off
+
+    @property
+    def dominant(self) -> str:
+        """The term that a narrower bar would have to shrink first."""
+        terms = {"round-off": self.round_off, "truncation": self.truncation, "kink": self.kink}
+        return max(terms, key=lambda term: terms[term])
+
+
+class Ladder:
+    """Slopes at steps of ratio 4, climbed towards the narrowest error bar.
+
+    Larger steps have less round-off, smaller ones less truncation. Two neighbours are
+    extrapolated (Richardson), and their disagreement together with the round-off is the error
+    bar. An estimate that a smaller step contradicts beyond its round-off is void.
+
+    References
+    ----------
+    Ridders (1982), "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4.
+    """
+
+    def __init__(self, line: Line, evaluator: Evaluator, noise: float, step: float) -> None:
+        self.line, self.evaluator, self.noise, self.step = line, evaluator, noise, step
+        self.rungs: dict[float, Rung] = {}
+        self.lowest = self.highest = 0.0  # the exponents of 4 that were tried
+        self.ceiling = MAX_EXPONENT  # above it the loss was not finite
+
+    def climb(self, enough: Callable[[Estimate], bool] = lambda _: False) -> Estimate | None:
+        """Add rungs until the bar stops shrinking, or `enough` of it is known."""
+        exponent: float | None = 0.0
+        while exponent is not None and len(self.rungs) < MAX_RUNGS:
+            self._add(exponent)
+            best = self.best()
+            if best is not None and enough(best):
+                break
+            exponent = self._next(best)
+        return self.best()
+
+    def fixed(self) -> Derivative:
+        """Return the central difference at the first step as it is, barred by the next one up."""
+        for exponent in (0, 0.5):  # steps h and 2 h
+            self._add(exponent)
+        here = self.rungs.get(0)
+        if here is None:
+            return Derivative(math.nan, math.inf)
+        wider = self.rungs.get(0.5, here)
+        return Derivative(here.slope, abs(wider.slope - here.slope) + here.bar)
+
+    def best(self) -> Estimate | None:
+        """Return the estimate with the narrowest bar, if there are two rungs yet."""
+        estimates = self.estimates()
+        return min(estimates, key=lambda e: e.error + e.kink) if estimates else None
+
+    def estimates(self) -> list[Estimate]:
+        """Return one estimate per two neighbouring rungs, without the void ones."""
+        rungs = [self.rungs[exponent] for exponent in sorted(self.rungs)]
+        kept = []
+        for i, (small, big) in enumerate(itertools.pairwise(rungs)):
+            ratio = big.step / small.step
+            change = small.slope - big.slope
+            estimate = Estimate(
+                value=small.slope + change / (ratio**2 - 1),
+                truncation=abs(change) / 2,
+                round_off=small.bar,
+                kink=abs(ratio * small.jump - big.jump) / (ratio - 1) / 2,
+                step=small.step,
+            )
+            reach = estimate.error + estimate.kink
+            if all(abs(rung.slope - estimate.value) <= rung.bar + reach for rung in rungs[:i]):
+                kept.append(estimate)
+        return kept
+
+    def _next(self, best: Estimate | None) -> float | None:
+        """Return the exponent of the next rung, or None where no rung would help."""
+        steps = sorted(rung.step for rung in self.rungs.values())
+        if best is None:
+            wanted = self.lowest - (1 if self.rungs else 2)
+        elif best.dominant == "round-off" and best.step == steps[-2]:
+            wanted = self.highest + 1
+        elif best.dominant == "truncation" and best.step == steps[0]:
+            wanted = self.lowest - 1
+        elif best.dominant == "kink" and self.rungs[self.lowest].bar < best.kink / 8:
+            wanted = self.lowest - 2
+        else:
+            return None
+        return wanted if -MAX_EXPONENT <= wanted <= self.ceiling else None
+
+    def _add(self, exponent: float) -> None:
+        self.lowest, self.highest = min(self.lowest, exponent), max(self.highest, exponent)
+        step = self.step * RATIO**exponent
+        rung = self._rung(step)
+        if rung is None:
+            self.ceiling = exponent - 1
+        else:
+            self.rungs[exponent] = rung
+
+    def _rung(self, step: float) -> Rung | None:
+        """Measure one slope: to both sides, or where the loss ends, to the side that is left."""
+        at_x0 = self.evaluator.at_x0
+        (up, f_up), (down, f_down) = self.line([step, -step])
+        if not up > 0 > down:
+            return None
+        if math.isfinite(f_up) and math.isfinite(f_down):
+            jump = (f_up - at_x0) / up - (f_down - at_x0) / down
+            slope, bar = (f_up - f_down) / (up - down), 1.0
+        elif math.isfinite(f_up) or math.isfinite(f_down):
+            whole, f_whole = (up, f_up) if math.isfinite(f_up) else (down, f_down)
+            ((half, f_half),) = self.line([whole / 2])
+            if not math.isfinite(f_half) or not half:
+                return None
+            slope_whole, slope_half = (f_whole - at_x0) / whole, (f_half - at_x0) / half
+            slope = slope_half + (slope_half - slope_whole) * half / (whole - half)
+            jump, bar, f_up, f_down = 0.0, 4.0, f_whole, f_half
+        else:
+            return None
+        noise = max(self.noise, self.evaluator.eps * max(abs(f_up), abs(f_down)) / 3)
+        return Rung(step, slope, jump, bar * ROUND_OFF * noise / ((up - down) / 2))
+
+
+def first_steps(slope: Floats, scale: Floats, noise: float) -> Floats:
+    """Return the step at which round-off and truncation balance, were `slope` right.
+
+    With a loss that bends over the length `scale`, truncation is about slope (h / scale)^2 and
+    round-off noise / h; they are equal at h = scale (noise / (slope scale))^(1/3).
+
+    References
+    ----------
+    Gill, Murray, Saunders and Wright (1983), "Computing forward-difference intervals for
+    numerical optimization", SIAM J. Sci. Stat. Comput. 4.
+    """
+    change = np.abs(slope) * scale
+    change = np.where(np.isfinite(change), change, 0.0)
+    # An entry that hardly matters shares the bends of its array: hence a hundredth of its size.
+    change = np.maximum(change, 0.01 * float(np.sqrt(np.mean(change**2))) + TINY)
+    return scale * np.clip(np.cbrt(noise / change), 1e-7, 0.03)
+
+
+class Derivative(NamedTuple):
+    """A numerical derivative and its error bar, each shaped like what was asked for."""
+
+    value: Any
+    error: Any
+
+
+def numerical_gradient(
+    fun: Callable[..., Any], x0: Any, *, args: Sequence[Any] = (), step: float | None = None
+) -> Derivative:
+    """Compute the gradient of `fun` at `x0` by central differences, with error bars.
+
+    Entry by entry, ``(fun(x + h e_i) - fun(x - h e_i)) / (2 h)``; without `step`, the slopes at a
+    ladder of steps are extrapolated until their error bar stops shrinking.
+
+    Parameters
+    ----------
+    fun : callable
+        ``fun(x, *args)`` returns one real number.
+    x0 : array, or a dict, list or tuple of such
+        The point. It is copied.
+    args : tuple, optional
+        What `fun` takes besides.
+    step : float, optional
+        Use exactly this step h, in the units of `x0`. The error bar then comes from comparison
+        with 2 h. About 4 calls of `fun` an entry; without `step`, about 10.
+
+    Returns
+    -------
+    Derivative
+        `value` and `error`, both with the structure of `x0`. The bar is infinite where no slope
+        can be had, because `fun` is not finite nearby.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument cannot be used; the message says which and what to do.
+
+    References
+    ----------
+    Ridders (1982), "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import numerical_gradient
+    >>> slope = numerical_gradient(lambda w: np.sin(w).sum(), np.array([0.0, 1.0]))
+    >>> print(slope.value.round(6))
+    [1.       0.540302]
+    >>> bool((np.abs(slope.value - np.cos([0.0, 1.0])) <= slope.error).all())
+    True
+    """
+    step = positive_step(step)
+    with warnings_once():
+        parameters = Parameters(x0)
+        evaluator = Evaluator(fun, parameters, args)
+        noise = estimate_noise(evaluator)
+        values, errors = [], []
+        for k, x in enumerate(parameters.x0):
+            scale = typical_sizes(x)
+            found = [
+                _slope(evaluator, entry_line(evaluator, k, i), noise, scale[i], step)
+                for i in range(x.size)
+            ]
+            values.append(np.array([d.value for d in found]))
+            errors.append(np.array([d.error for d in found]))
+        evaluator.finish()
+    return Derivative(parameters.rebuild(values), parameters.rebuild(errors))
+
+
+def directional_derivative(
+    fun: Callable[..., Any],
+    x0: Any,
+    direction: Any,
+    *,
+    args: Sequence[Any] = (),
+    step: float | None = None,
+) -> Derivative:
+    """Compute the slope of `fun` at `x0` along `direction`, with its error bar.
+
+    The derivative of ``t -> fun(x0 + t direction)`` at ``t = 0``. For a gradient g it equals the
+    sum of g times `direction`, and costs as much as one partial derivative.
+
+    Parameters
+    ----------
+    fun, x0, args
+        As in `numerical_gradient`.
+    direction : same structure and shapes as `x0`
+        Need not have length 1.
+    step : float, optional
+        Use exactly this t.
+
+    Returns
+    -------
+    Derivative
+        Two floats, `value` and `error`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument cannot be used; the message says which and what to do.
+
+    References
+    ----------
+    As for `numerical_gradient`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import directional_derivative
+    >>> slope = directional_derivative(lambda w: w @ w, np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    >>> round(slope.value, 6)
+    6.0
+    """
+    step = positive_step(step)
+    with warnings_once():
+        parameters = Parameters(x0)
+        along = parameters.match(direction, "direction")
+        if not all(np.all(np.isfinite(d)) for d in along) or not any(np.any(d) for d in along):
+            raise ValueError("`direction` is zero or not finite: it must point somewhere.")
+        evaluator = Evaluator(fun, parameters, args)
+        noise = estimate_noise(evaluator)
+        # The length over which the parameters change by as much as they are.
+        relative = [np.abs(d) / typical_sizes(x) for d, x in zip(along, parameters.x0, strict=True)]
+        scale = 1.0 / max(float(np.max(r, initial=0.0)) for r in relative)
+        found = _slope(evaluator, direction_line(evaluator, along), noise, scale, step)
+        evaluator.finish()
+    return found
+
+
+def _slope(
+    evaluator: Evaluator, line: Line, noise: float, scale: float, step: float | None
+) -> Derivative:
+    """Return the best slope along a line, or the one that belongs to a given step."""
+    ladder = Ladder(line, evaluator, noise, 1e-3 * scale if step is None else step)
+    if step is not None:
+        return ladder.fixed()
+    best = ladder.climb()
+    return Derivative(math.nan, math.inf) if best is None else Derivative(best.value, best.error + best.kink)
+
+
+def estimate_noise(evaluator: Evaluator, rng: Any = 0) -> float:
+    """Estimate the noise of the loss once, along one random direction of typical sizes."""
+    generator = np.random.default_rng(rng)
+    x0 = evaluator.parameters.x0
+    direction = [typical_sizes(x) * generator.uniform(0.5, 1.5, x.size) * generator.choice((-1.0, 1.0), x.size) for x in x0]
+    coarsest = max(float(np.finfo(x.dtype).eps) for x in x0)
+    return noise_level(evaluator, direction_line(evaluator, direction), max(1e-10, 100 * coarsest))
+
+
+def positive_step(step: float | None) -> float | None:
+    """Refuse a step that is not a positive finite number."""
+    if step is not None and not (isinstance(step, numbers.Real) and 0 < step < math.inf):
+        raise ValueError(f"`step` is {step!r}: pass a positive finite number, or None to choose.")
+    return None if step is None else float(step)

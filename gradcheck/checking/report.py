@@ -1,0 +1,326 @@
+"""What a check found, and how it prints."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+
+from gradcheck.checking.finite_difference import Floats
+from gradcheck.checking.parameters import Array, Parameters
+
+
+class Verdict(IntEnum):
+    """What is said of an entry, worst first."""
+
+    WRONG = 0
+    UNRESOLVED = 1
+    KINK = 2
+    AGREE = 3
+
+
+class Reason(IntEnum):
+    """What decided the verdict, or set the width of the error bar."""
+
+    GRADIENT = 0
+    KINK = 1
+    ROUND_OFF = 2
+    TRUNCATION = 3
+    DOMAIN = 4
+    NOISE = 5
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", "-")
+
+
+class Entry(NamedTuple):
+    """One partial derivative: both values, the error bar of the second, and the verdict.
+
+    `verdict` is ``"agree"``, ``"kink"``, ``"wrong"`` or ``"unresolved"``. `reason` says what
+    decided: ``"gradient"``, ``"kink"``, ``"round-off"``, ``"truncation"``, ``"domain"`` or
+    ``"noise"``.
+    """
+
+    name: str
+    analytic: float
+    numerical: float
+    error: float
+    verdict: str
+    reason: str
+
+
+class Finding(NamedTuple):
+    """A bug that explains wrong entries: where, which, the numbers that say so, where to look."""
+
+    where: str
+    bug: str
+    evidence: str
+    look_at: str
+
+
+@dataclass
+class CheckedArray:
+    """The entries of one array that were looked at, as columns."""
+
+    array: int
+    index: Array
+    analytic: Array
+    numerical: Floats
+    error: Floats
+    allowed: Floats
+    verdict: Array
+    reason: Array
+
+    @classmethod
+    def blank(cls, array: int, index: Array, analytic: Array) -> CheckedArray:
+        """Make room for the entries `index` of an array whose values there are `analytic`."""
+        n = index.size
+        return cls(
+            array,
+            index,
+            analytic,
+            *(np.full(n, np.nan) for _ in range(3)),
+            np.full(n, Verdict.UNRESOLVED, dtype=np.uint8),
+            np.full(n, Reason.GRADIENT, dtype=np.uint8),
+        )
+
+    def badness(self) -> Floats:
+        """Return a number to sort by: the verdict, and in what failed, the relative error.
+
+        Entries that agree keep their order: how far round-off moved each says nothing.
+        """
+        with np.errstate(all="ignore"):
+            larger = np.fmax(np.abs(self.analytic), np.abs(self.numerical))
+            relative_error = np.round(np.abs(self.analytic - self.numerical) / larger, 3)
+        relative_error = np.where(np.isnan(relative_error), 2.0, relative_error)
+        failed = self.verdict != Verdict.AGREE
+        return self.verdict - np.where(failed, relative_error / 3, 0.0)
+
+
+class Entries(Sequence[Entry]):
+    """The entries of a report, made when somebody looks at one."""
+
+    def __init__(self, parameters: Parameters, checked: Sequence[CheckedArray]) -> None:
+        self._parameters, self.checked = parameters, checked
+        self._starts = np.cumsum([0] + [c.index.size for c in checked])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @overload
+    def __getitem__(self, i: int) -> Entry: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Entry]: ...
+    def __getitem__(self, i: int | slice) -> Entry | Sequence[Entry]:
+        """Return one entry, or a list of them."""
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        c, row = self.row(range(len(self))[i])
+        verdict, reason = Verdict(c.verdict[row]), Reason(c.reason[row])
+        return Entry(
+            self._parameters.entry_name(c.array, int(c.index[row])),
+            float(c.analytic[row]),
+            float(c.numerical[row]),
+            float(c.error[row]),
+            verdict.name.lower(),
+            str(reason),
+        )
+
+    def row(self, i: int) -> tuple[CheckedArray, int]:
+        """Return the columns and the row in them that hold entry i."""
+        k = int(np.searchsorted(self._starts, i, side="right")) - 1
+        return self.checked[k], i - int(self._starts[k])
+
+    def worst(self, verdict: Verdict | None = None, limit: int | None = None) -> list[int]:
+        """Return the numbers of the entries, worst first, of one verdict or of all."""
+        badness = np.concatenate([c.badness() for c in self.checked] or [np.empty(0)])
+        chosen = np.arange(len(self))
+        if verdict is not None:
+            chosen = np.flatnonzero(np.ceil(badness) == verdict)
+        return [int(i) for i in chosen[np.argsort(badness[chosen], kind="stable")][:limit]]
+
+
+@dataclass(frozen=True, repr=False)
+class GradientReport:
+    """What `check_gradient` found.
+
+    Attributes
+    ----------
+    passed : True where every entry agrees with the loss or sits on a kink.
+    entries : every entry that was looked at, as a sequence of `Entry` made on demand.
+    findings : which classical bug explains the wrong entries, as `Finding`; empty if none is.
+    nfev : calls of `fun`.
+    method : ``"entries"`` or ``"directions"``.
+    resolution : for each array, the smallest error in a single entry that this check would have
+        seen, relative to the typical (root-mean-square) size of the entries of that array.
+    complete : False where the search for wrong entries stopped early; the text says at what.
+    notes : sentences of the printed report that are neither verdict nor finding.
+    """
+
+    passed: bool
+    entries: Entries
+    findings: tuple[Finding, ...]
+    nfev: int
+    method: str
+    resolution: Mapping[str, float]
+    complete: bool
+    size: int
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def wrong(self) -> tuple[Entry, ...]:
+        """The entries that disagree with the loss, worst first."""
+        return tuple(self.entries[i] for i in self.entries.worst(Verdict.WRONG))
+
+    @cached_property
+    def unresolved(self) -> tuple[Entry, ...]:
+        """The entries whose slope cannot be had; no proof against the gradient."""
+        return tuple(self.entries[i] for i in self.entries.worst(Verdict.UNRESOLVED))
+
+    def __bool__(self) -> bool:
+        """Return `passed`."""
+        return self.passed
+
+    def raise_if_wrong(self) -> None:
+        """Raise an `AssertionError` that holds the printed report, unless it passed."""
+        if not self.passed:
+            raise AssertionError(f"\n{self}")
+
+    def __str__(self) -> str:
+        """Return the verdict in a sentence, the findings, the table and what to know besides."""
+        blocks = [self.headline(), *map(_finding_text, self.findings), self.table()]
+        return "\n\n".join([*blocks, "\n".join(self.footnotes())]).rstrip()
+
+    __repr__ = __str__
+
+    def headline(self) -> str:
+        """Return the verdict in one sentence."""
+        counts = self._counts()
+        entries = f"{self.size:,} partial derivative" + ("s" if self.size != 1 else "")
+        if self.passed:
+            kinks = counts[Verdict.KINK]
+            besides = f", {kinks:,} of them on a kink of the loss" if kinks else ""
+            return f"PASSED: {entries} agree with the loss{besides}."
+        wrong, unresolved = counts[Verdict.WRONG], counts[Verdict.UNRESOLVED]
+        parts = []
+        if wrong:
+            at_least = "" if self.complete else "at least "
+            parts.append(f"{at_least}{wrong:,} of {entries} disagree" + ("s" * (wrong == 1)))
+        if unresolved:
+            parts.append(f"{unresolved:,} could not be resolved (no proof against the gradient)")
+        return f"{'WRONG' if wrong else 'UNRESOLVED'}: {'; '.join(parts)}."
+
+    def _counts(self) -> dict[Verdict, int]:
+        return {
+            v: sum(int(np.count_nonzero(c.verdict == v)) for c in self.entries.checked)
+            for v in Verdict
+        }
+
+    def rows(self, limit: int | None = None) -> Iterator[tuple[str, ...]]:
+        """Yield the cells of the table, worst entry first."""
+        for i in self.entries.worst(limit=limit):
+            entry, (c, row) = self.entries[i], self.entries.row(i)
+            difference = abs(entry.analytic - entry.numerical)
+            yield (
+                entry.name,
+                _number(entry.analytic),
+                _number(entry.numerical, entry.error),
+                _order(difference) if difference <= c.allowed[row] else f"{difference:.1e}",
+                f"{c.allowed[row]:.0e}",
+                entry.verdict,
+            )
+
+    def table(self, max_rows: int = 20) -> str:
+        """Return the entries as a table of at most 80 columns, worst first."""
+        rows = list(self.rows(max_rows))
+        if not rows:
+            return ""
+        width = max(6, *(len(row[0]) for row in rows))
+        line = f"{{:<{min(width, 20)}}}{{:>15}}{{:>15}}{{:>11}}{{:>9}}  {{:<10}}"
+        lines = [line.format(*COLUMNS).rstrip(), *(line.format(*row).rstrip() for row in rows)]
+        if (more := len(self.entries) - len(rows)) > 0:
+            lines.append(f"... and {more:,} more, none of them worse")
+        return "\n".join(lines)
+
+    def footnotes(self) -> Iterator[str]:
+        """Yield what a reader should know besides the verdict, a sentence a line."""
+        reasons = {
+            (Verdict(v), Reason(r))
+            for c in self.entries.checked
+            for v, r in set(zip(c.verdict.tolist(), c.reason.tolist(), strict=True))
+        }
+        for pair in sorted(reasons & EXPLANATIONS.keys()):
+            yield EXPLANATIONS[pair]
+        blind = {name: r for name, r in self.resolution.items() if r > BLIND}
+        dead = [name or "the gradient" for name, r in blind.items() if math.isinf(r)]
+        if dead:
+            yield f"Nothing to tell right from wrong in {', '.join(dead)}: no slope rises above noise."
+        for name, r in blind.items():
+            if math.isfinite(r):
+                yield (
+                    f"An error in one entry{' of ' + name if name else ''} below {r:.0%} of the "
+                    "typical entry would not have been seen."
+                )
+        yield from self.notes
+        yield f"{self.nfev:,} calls of `fun`, method {self.method!r}."
+
+    def _repr_html_(self) -> str:
+        """Return the report as HTML, for a notebook."""
+        head = "".join(f"<th>{column}</th>" for column in COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self.rows(20)
+        )
+        prose = [self.headline(), *map(_finding_text, self.findings)]
+        return (
+            "".join(f"<p>{html.escape(text)}</p>" for text in prose)
+            + f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            + f"<p>{html.escape(' '.join(self.footnotes()))}</p>"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values that JSON can hold, wrong entries included."""
+        return {
+            "passed": self.passed,
+            "size": self.size,
+            "nfev": self.nfev,
+            "method": self.method,
+            "complete": self.complete,
+            "resolution": dict(self.resolution),
+            "wrong": [entry._asdict() for entry in self.wrong],
+            "unresolved": [entry._asdict() for entry in self.unresolved],
+            "findings": [finding._asdict() for finding in self.findings],
+            "notes": list(self.notes),
+        }
+
+
+COLUMNS = ("entry", "analytic", "numerical", "difference", "allowed", "verdict")
+BLIND = 0.1  # a resolution worse than this is said in the text
+EXPLANATIONS = {
+    (Verdict.UNRESOLVED, Reason.DOMAIN): "Unresolved: the loss is not finite beside the point.",
+    (Verdict.UNRESOLVED, Reason.TRUNCATION): "Unresolved: the slopes never settle as steps shrink.",
+    (Verdict.UNRESOLVED, Reason.NOISE): "Unresolved: the noise of the loss hides the slope.",
+    (Verdict.KINK, Reason.KINK): "Kink: the loss bends at the point; the gradient lies between "
+    "its two slopes.",
+}
+
+
+def _finding_text(finding: Finding) -> str:
+    where = finding.where or "the gradient"
+    return f"{where}: {finding.bug}. {finding.evidence}\n  Look at: {finding.look_at}"
+
+
+def _number(value: float, error: float = 0.0) -> str:
+    """Print what is known of a number: round-off differs between processors."""
+    return _order(abs(value)) if abs(value) <= error < math.inf and value else f"{value:.6e}"
+
+
+def _order(size: float) -> str:
+    """Print an upper bound, a power of ten, for what is round-off."""
+    return f"<1e{math.floor(math.log10(size)) + 1:+03d}" if size > 0 else "0"
