@@ -1,0 +1,210 @@
+"""Run the Python blocks of every page when the site is built, and fail on whatever is not right.
+
+A block is a fence that begins with ```` ```python exec="true" ````. Options: `session="name"` (blocks
+of one page with the same session share their names; others start empty), `raises="ValueError"` (the
+block shows this error), `html="true"` (what it prints is HTML), `title`, `hl_lines`, `linenums`.
+
+A line `{{ generated: bugs }}` becomes what `generated/bugs.py` prints, which may hold such blocks.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fences import LOOK, Block, parse
+from markdown_exec import MarkdownConverter, code_block, formatters
+from markupsafe import Markup
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority, get_plugin_logger
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+SWITCHED_ON = os.environ.get("SITE_EXECUTE", "true") != "false"
+LIMIT = float(os.environ.get("SITE_BLOCK_SECONDS", "120"))
+REPORT = Path(os.environ.get("SITE_REPORT", ROOT / ".cache" / "site-report.json"))
+GENERATED = re.compile(r"\{\{ generated: (\w+) \}\}")
+
+log = get_plugin_logger("execute")
+failures: list[str] = []
+report: list[dict[str, Any]] = []
+current: list[Block] = []  # the blocks of the page that is being rendered
+
+
+def on_config(config: Any) -> None:
+    """Start anew: `mkdocs serve` builds many times in one process."""
+    failures.clear()
+    report.clear()
+    formatters["python"] = show
+
+
+@event_priority(100)
+def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
+    """Run the page's blocks, and put a mark where each is to be shown."""
+    name = Path(page.file.abs_src_path).relative_to(Path(config.config_file_path).parent).as_posix()
+    source = Path(page.file.abs_src_path).read_text(encoding="utf-8-sig")
+    first = source.count("\n") - markdown.count("\n") + 1  # below the front matter
+    parts, mistakes = parse(list(expand(markdown, first, name)))
+    for line, mistake in mistakes:
+        fail(name, line, mistake)
+    blocks = [part for part in parts if isinstance(part, Block)]
+    if SWITCHED_ON and blocks:
+        page.meta["versions"] = run(name, blocks)
+    for block in blocks:
+        if block.failure:
+            fail(name, block.line, block.failure)
+        report.append(
+            {
+                "page": name,
+                "line": block.line,
+                "code": block.code,
+                "output": block.output,
+                "seconds": round(block.seconds, 3),
+                "session": block.options.get("session", ""),
+                "raises": block.options.get("raises", ""),
+            }
+        )
+    current[:] = blocks
+    page.meta["parts"] = parts
+    marks = (mark(block, number) for number, block in enumerate(blocks))
+    return "".join(part if isinstance(part, str) else next(marks) for part in parts)
+
+
+def expand(markdown: str, first: int, name: str) -> Iterator[tuple[int, str]]:
+    """Number the lines of the page, and put in what is generated."""
+    for number, line in enumerate(markdown.split("\n"), first):
+        found = GENERATED.fullmatch(line)
+        if not found:
+            yield number, line
+            continue
+        script = HERE / "generated" / f"{found[1]}.py"
+        made = subprocess.run(
+            [sys.executable, "-W", "error", script], env=environment(), capture_output=True, text=True
+        )
+        if made.returncode or made.stderr:
+            fail(name, number, f"{script.relative_to(ROOT)} failed:\n{made.stderr}")
+        for generated in made.stdout.split("\n"):
+            yield number, generated
+
+
+def run(name: str, blocks: list[Block]) -> dict[str, str]:
+    """Run blocks in one fresh interpreter; return the versions it worked with."""
+    tasks = [
+        {
+            "line": block.line,
+            "code": block.code,
+            "session": block.options.get("session", ""),
+            "raises": block.options.get("raises", ""),
+        }
+        for block in blocks
+    ]
+    with (
+        tempfile.TemporaryDirectory() as empty,
+        subprocess.Popen(
+            [sys.executable, "-P", "-W", "error", HERE / "worker.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            cwd=empty,
+            env=environment(),
+            start_new_session=True,
+        ) as worker,
+    ):
+        try:
+            json.dump({"page": name, "blocks": tasks}, worker.stdin)
+            worker.stdin.close()
+            for block in blocks:
+                late = threading.Timer(LIMIT, stop, [worker])
+                late.start()
+                answer = worker.stdout.readline()
+                late.cancel()
+                if not answer:
+                    over = worker.wait() == -signal.SIGKILL
+                    block.failure = f"ran longer than {LIMIT:g} s" if over else "ended Python"
+                    break
+                vars(block).update(json.loads(answer))
+            else:
+                return json.loads(worker.stdout.readline())
+        finally:
+            stop(worker)
+    for later in blocks[blocks.index(block) + 1 :]:
+        later.failure = f"did not run: the block in line {block.line} {block.failure}"
+    return {}
+
+
+def stop(worker: subprocess.Popen[str]) -> None:
+    """End the worker and whatever it started."""
+    if worker.poll() is None:
+        os.killpg(worker.pid, signal.SIGKILL)
+
+
+def environment() -> dict[str, str]:
+    """The package of this checkout, and figures drawn for the page."""
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
+        "PYTHONIOENCODING": "utf-8",
+        "MPLBACKEND": "module://figures",
+        "MATPLOTLIBRC": str(HERE / "matplotlibrc"),
+    }
+
+
+def mark(block: Block, number: int) -> str:
+    """The fence that `show` is called for, at the block's indentation."""
+    lines = [f'````python exec="true" id="{number}"', block.code.partition("\n")[0], "````"]
+    return "".join(f"{block.indent}{line}\n" for line in lines)
+
+
+def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002 (markdown-exec's name)
+    """Render a block: its code, what it printed, its figures (called by markdown-exec)."""
+    number, block = id, current[int(id)]
+    block.shown = True
+    look = {option: value for option, value in block.options.items() if option in LOOK}
+    code = MarkdownConverter(md).convert(code_block("python", block.code, **look))
+    output = ""
+    if block.output and block.options.get("html"):
+        output = f'<div class="output">{block.output}</div>'
+    elif block.output:
+        output = f'<pre class="output"><samp>{html.escape(block.output)}</samp></pre>'
+    for count, svg in enumerate(block.figures):
+        unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{number}-{count}-", svg)
+        output += f'<figure class="figure" data-search-exclude>{unique}</figure>'
+    return Markup(f'<div class="executed">{code}{output}</div>')
+
+
+def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:
+    """Hold that each block was rendered, and that no fence stayed plain text."""
+    name = Path(page.file.abs_src_path).relative_to(Path(config.config_file_path).parent).as_posix()
+    for block in current:
+        if not block.shown:
+            fail(name, block.line, "the block is not on the page: is its fence inside something else?")
+    if "exec=" in re.sub(r"<(pre|code)\b.*?</\1>", "", content, flags=re.DOTALL):
+        fail(name, 1, "a fence with exec= was not recognised and stands on the page as text")
+
+
+@event_priority(-100)
+def on_env(env: Any, *, config: Any, files: Any) -> None:
+    """Fail, once every page has run, with all that went wrong."""
+    if failures:
+        raise PluginError(f"{len(failures)} failures\n\n" + "\n\n".join(failures))
+
+
+def on_post_build(*, config: Any) -> None:
+    """Write the report that the tests compare with."""
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    log.info("%d blocks ran in %.1f s", len(report), sum(block["seconds"] for block in report))
+
+
+def fail(page: str, line: int, message: str) -> None:
+    """Note a failure; the build goes on, to find the others."""
+    failures.append(f"{page}:{line}: {message.strip()}")
