@@ -176,6 +176,11 @@ class TestMisuse:
         with pytest.raises(ValueError, match=f"W2 of shape {re.escape(str(shape))}"):
             function(params | {"W2": np.ones(shape)}, X, y)
 
+    def test_weights_that_are_not_a_matrix(self, function):
+        params, X, y = problem((5, 4, 3))
+        with pytest.raises(ValueError, match=r"W2 of shape \(4,\) and b2 of shape \(\)"):
+            function(params | {"W2": np.ones(4), "b2": np.array(0.0)}, X, y)
+
     def test_features_that_do_not_fit(self, function):
         params, X, y = problem((5, 4, 3))
         with pytest.raises(ValueError, match="layer 1 receives 4 values"):
