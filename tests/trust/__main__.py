@@ -11,10 +11,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5, help="seeds for every case (default 5)")
     parser.add_argument("--quick", action="store_true", help="one seed, fewer functions, P to 1000")
     given = parser.parse_args()
-    if given.quick:
-        results = run(1, functions=200, sizes=(1, 10, 1000))
-    else:
-        results = run(given.seeds)
+    quick = {"functions": 200, "sizes": (1, 10, 1000)}
+    results = run(1, **quick) if given.quick else run(given.seeds)
     for rows in ("right", "wrong", "calls", "figures"):
         print(table(results, rows), end="\n\n")
     for name, lines in {

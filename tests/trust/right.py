@@ -490,8 +490,8 @@ def _inner_descent(rng: Rng) -> Problem:
     """Ridge penalties exp(p) judged on new data; the inner fit is by gradient descent."""
     n, d = 40, int(rng.integers(2, 5))
     X, V = rng.normal(size=(n, d)), rng.normal(size=(n, d))
-    w_true = rng.normal(size=d)
-    y, v = X @ w_true + 0.5 * rng.normal(size=n), V @ w_true + 0.5 * rng.normal(size=n)
+    w = rng.choice([-1, 1], d) * rng.uniform(1, 2, d)
+    y, v = X @ w, -V @ w  # far apart, so that no derivative is as small as what the fit leaves
     H, c = X.T @ X / n, X.T @ y / n
     rate = 0.5 / np.linalg.norm(H, 2)
 
@@ -789,7 +789,7 @@ def _lasso(rng: Rng) -> Problem:
 
 @case("ReLU exactly at its kink", "kink", smooth=False, at_kink=True)
 def _relu_at_kink(rng: Rng) -> Problem:
-    """Weights and one row of data on a lattice of powers of two: its pre-activation is exactly 0."""
+    """Weights and one row of data are multiples of 1/8: its pre-activation is exactly 0."""
     p = network(rng, "ReLU", (4,))
     X = p.args[0]
     X[0], p.x0["W1"] = np.round(8 * X[0]) / 8, np.round(8 * p.x0["W1"]) / 8

@@ -24,6 +24,7 @@ class WrongCase:
     grad: Callable[..., Any]
     x0: Any
     args: tuple[Any, ...]
+    right: Any  # the values of the right gradient
 
 
 # ---------------------------------------------------------------- bugs in the values
@@ -188,16 +189,23 @@ def wrong_cases(seed: int) -> Iterator[WrongCase]:
                     yield _wrong(f"{bug}: {base}{suffix}", bug, problem, wrong)
     for number, bug in enumerate(CODE_BUGS):
         for suffix, factor in FACTORS.items():
-            make = partial(network, hidden=(4, 3), l2=0.1)
-            faulty = affine(make(np.random.default_rng([seed, 1, number]), fault=bug), factor)
-            yield _wrong(
-                f"{bug}: back-pass{suffix}", bug, faulty, faulty.grad(faulty.x0, *faulty.args)
+            sound, faulty = (
+                network(np.random.default_rng([seed, 1, number]), hidden=(4, 3), l2=0.1, fault=f)
+                for f in ("", bug)
             )
+            wrong = affine(faulty, factor).grad(sound.x0, *sound.args)
+            yield _wrong(f"{bug}: back-pass{suffix}", bug, affine(sound, factor), wrong)
 
 
 def _wrong(name: str, bug: str, problem: Problem, wrong: Any) -> WrongCase:
     return WrongCase(
-        name, bug, problem.fun, lambda x, *args: tree_map(np.array, wrong), problem.x0, problem.args
+        name,
+        bug,
+        problem.fun,
+        lambda x, *args: tree_map(np.array, wrong),
+        problem.x0,
+        problem.args,
+        problem.grad(problem.x0, *problem.args),
     )
 
 
