@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.checking.directions import Search
 from gradcheck.checking.entries import check_entries
 from gradcheck.checking.evaluation import Evaluator, sharing, warnings_once
 from gradcheck.checking.finite_difference import estimate_noise, positive_step
 from gradcheck.checking.parameters import Array, Parameters
 from gradcheck.checking.report import CheckedArray, Entries, GradientReport, Verdict
+
+AUTO = 2_000  # parameters up to which every entry is checked
 
 
 def check_gradient(
@@ -33,6 +36,10 @@ def check_gradient(
 ) -> GradientReport:
     """Tell whether a gradient is right, which entry is wrong, and why."""
     step = positive_step(step)
+    if method not in ("auto", "entries", "directions"):
+        raise ValueError(f"`method` is {method!r}: pass 'entries', 'directions' or 'auto'.")
+    if step is not None and method == "directions":
+        raise ValueError("`step` belongs to single entries: use it with `method='entries'`.")
     with warnings_once():
         parameters = Parameters(x0)
         evaluator = Evaluator(fun, parameters, args)
@@ -40,20 +47,52 @@ def check_gradient(
         coarsest = max(evaluator.eps, *(float(np.finfo(a.dtype).eps) for a in [*parameters.x0, *analytic]))
         if rtol is None:
             rtol = 1e-6 if coarsest < 1e-10 else 1e-3
+        if method == "auto":
+            method = "entries" if step or parameters.size <= AUTO else "directions"
+            note = f"Method {method!r}: {parameters.size:,} parameters" + (
+                "." if step else f", {'at most' if method == 'entries' else 'more than'} {AUTO:,}."
+            )
+        else:
+            note = f"Method {method!r}, as asked for."
+        seed = 0 if rng is None else rng
         with sharing(evaluator, workers):
-            noise = estimate_noise(evaluator, 0 if rng is None else rng)
-            checked = check_entries(evaluator, analytic, noise, rtol=rtol, atol=atol, step=step)
-        evaluator.finish()
-    passed = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
+            noise = estimate_noise(evaluator, seed)
+            if method == "entries":
+                checked = check_entries(evaluator, analytic, noise, rtol=rtol, atol=atol, step=step)
+                return _report(evaluator, checked, method, note)
+            search = Search(
+                evaluator, analytic, noise, rtol=rtol, atol=atol, rng=seed, max_wrong=max_wrong
+            )
+            search.run()
+            return _report(evaluator, search.checked, method, note, search)
+
+
+def _report(
+    evaluator: Evaluator,
+    checked: Sequence[CheckedArray],
+    method: str,
+    note: str,
+    search: Search | None = None,
+) -> GradientReport:
+    """Put together what was found."""
+    evaluator.finish()
+    names = evaluator.parameters.names
+    agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
+    if search is None:
+        resolution = {names[c.array]: _resolution(c) for c in checked}
+    else:
+        resolution = dict(zip(names, search.sharpness, strict=True))
     return GradientReport(
-        passed=passed,
-        entries=Entries(parameters, checked),
+        passed=agree and (search is None or search.explained),
+        entries=Entries(evaluator.parameters, checked),
         findings=(),
         nfev=evaluator.nfev,
-        method="entries",
-        resolution={parameters.names[c.array]: _resolution(c) for c in checked},
-        complete=True,
-        size=parameters.size,
+        method=method,
+        resolution=resolution,
+        complete=search is None or search.complete,
+        size=evaluator.parameters.size,
+        notes=(*(search.notes if search else ()), note),
+        search=tuple(search.trace) if search else (),
     )
 
 

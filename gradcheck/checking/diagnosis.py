@@ -75,8 +75,8 @@ def diagnose(
         broken = [check for check in checks if not np.isfinite(check.analytic).all()]
         wrong = [c for c in checks if c.wrong.any() and np.isfinite(c.analytic).all()]
         right = [check for check in checks if not check.wrong.any()]
-        findings, unexplained = _explain(wrong, right, sizes)
-        pattern = _describe(checks, unexplained, right, sizes)
+        findings, unexplained = _explain(checks, wrong, sizes)
+        pattern = _describe(checks, unexplained, right)
     return (*_not_finite(broken), *findings, *pattern)
 
 
@@ -84,8 +84,11 @@ def diagnose(
 
 
 def _as_float64(check: ArrayCheck) -> ArrayCheck:
-    x, analytic, numerical, error = (np.asarray(field, np.float64) for field in check[1:5])
-    return ArrayCheck(check.name, x, analytic, numerical, error, np.asarray(check.wrong, bool))
+    x, analytic, numerical, error = (
+        np.atleast_1d(np.asarray(field, np.float64)) for field in check[1:5]
+    )
+    wrong = np.atleast_1d(np.asarray(check.wrong, np.bool_))
+    return ArrayCheck(check.name, x, analytic, numerical, error, wrong)
 
 
 def _forward(checks: list[ArrayCheck]) -> list[ArrayCheck]:
@@ -165,8 +168,8 @@ def _constant_ratio(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     a, n, _, _ = _seen(check)
     ratio = _slope(n, a)
     told = _explained(check, ratio * n, abs(ratio))
-    if not told or _place(check)[0] == "one entry":
-        return None
+    if not told or abs(ratio) <= TOLERANCE or _place(check)[0]:
+        return None  # one row, one column, one entry: that tells more
     named = _name_ratio(ratio, sizes, TOLERANCE if told > 2 else 0.1 * TOLERANCE)
     if named is None and told < 3:
         return None  # two numbers always have some ratio
@@ -200,7 +203,7 @@ def _l2_term(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
 
 def _ratio_beside_l2(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     """a = ratio g + decay x where n = g + decay x: the data term is wrong, the L2 term right."""
-    if _constant_ratio(check, sizes) or _l2_term(check, sizes):
+    if _place(check)[0] or _constant_ratio(check, sizes) or _l2_term(check, sizes):
         return None
     a, n, _, x = _seen(check)
     columns = np.column_stack([n, x])
@@ -233,7 +236,7 @@ def _transposed(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
 
 def _permuted(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     index = np.arange(check.x.size).reshape(check.x.shape)
-    for axis in {0, check.x.ndim - 1} if check.x.ndim else ():
+    for axis in {0, check.x.ndim - 1}:
         what = "entries" if check.x.ndim == 1 else "columns" if axis else "rows"
         for order in _orders(check, axis):
             told = _reordered(check, np.take(index, order, axis))
@@ -247,15 +250,8 @@ def _permuted(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     return None
 
 
-EXPLANATIONS = (
-    _never_written,
-    _loss_ignores_it,
-    _constant_ratio,
-    _l2_term,
-    _ratio_beside_l2,
-    _transposed,
-    _permuted,
-)
+VALUES = (_never_written, _loss_ignores_it, _constant_ratio, _l2_term, _ratio_beside_l2)
+ORDERS = (_transposed, _permuted)
 
 
 def _slope(u: NDArray[Any], v: NDArray[Any]) -> float:
@@ -267,7 +263,7 @@ def _slope(u: NDArray[Any], v: NDArray[Any]) -> float:
 def _plain(value: float) -> str:
     """0.25 as "0.25 (1/4)"."""
     inverse = 1 / value
-    simple = abs(inverse - round(inverse)) <= TOLERANCE and abs(inverse) > 1.5
+    simple = abs(inverse) > 1.5 and abs(inverse - round(inverse)) <= TOLERANCE
     return f"{value:.4g}" + (f" (1/{round(inverse)})" if simple else "")
 
 
@@ -275,21 +271,193 @@ def _name_ratio(
     ratio: float, sizes: Sequence[int], tolerance: float
 ) -> tuple[str, str, str] | None:
     """The bug, the value and the place to look of a ratio that has a meaning of its own."""
-    half = "the half in the loss: 1/2 r^2 has the derivative r, r^2 has 2 r; or a term counted "
+    sign = "a difference turned round, y - y_hat for y_hat - y, or a minus lost"
+    half = "the half in the loss: 1/2 r^2 has the derivative r, and r^2 has 2 r"
     mean = "the loss and the gradient disagree on mean or sum: divide by N in both or in neither"
-    known = {
-        -1.0: ("sign", "", "a difference turned round, y - y_hat for y_hat - y, or a minus lost"),
-        2.0: ("factor", "", half + "twice"),
-        0.5: ("factor", "", half + "once for twice"),
-    }
+    also = "; 2 is the length of an array in `args`, too" if 2 in sizes else ""
+    known = [(-1.0, "sign", "", sign), (2.0, "factor", also, half), (0.5, "factor", also, half)]
     for size in sizes:
-        note = f", N = {size} being the length of an array in `args`"
-        for value in (size, 1 / size, size / (size - 1), (size - 1) / size, size * 2, 0.5 / size):
-            known.setdefault(value, ("batch size", note, mean))
-    for value, (bug, note, look_at) in known.items():
-        for sign in (1, -1):
-            if abs(ratio - sign * value) <= tolerance * abs(sign * value - 1):
-                also = "; 2 is also the length of an array in `args`: then it is the mean or sum"
-                note = note + (also if value in (2.0, 0.5) and 2 in sizes else "")
-                return bug, f"{_plain(sign * value)}{note}", look_at
+        note = f"; {size} is the length of an array in `args`"
+        values = (size, 1 / size, size / (size - 1), (size - 1) / size, 2 * size, 0.5 / size)
+        known += [(value, "batch size", note, mean) for value in values]
+    for value, bug, note, look_at in known:
+        if abs(ratio - value) <= tolerance * abs(value - 1):
+            return bug, _plain(value) + note, look_at
+        if abs(ratio + value) <= tolerance * abs(value + 1):
+            return bug, _plain(-value) + note, f"{look_at}; and {sign}"
     return None
+
+
+def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
+    """Count the wrong entries that prove a = n[source]; 0 if an entry contradicts it.
+
+    An L2 term added after the mix-up is allowed for: a - n[source] = decay (x - x[source]).
+    """
+    x, a, n, error = (field.ravel() for field in check[1:5])
+    known = np.nonzero(np.isfinite(n[source.ravel()]))[0]
+    origin = source.ravel()[known]
+    gap = np.abs(a - n)[origin]
+    room = TOLERANCE * np.sqrt(np.mean(gap**2)) + 3 * error[origin]
+    target, basis = a[known] - n[origin], x[known] - x[origin]
+    told = int(np.sum(check.wrong.ravel()[origin] & (room <= 0.1 * gap)))
+    if told >= 2 and (np.abs(target) <= room).all():
+        return told
+    decay = _slope(basis, target)
+    fits = told >= 5 and decay > 0 and (np.abs(target - decay * basis) <= room).all()
+    return told if fits else 0
+
+
+def _orders(check: ArrayCheck, axis: int) -> Iterator[NDArray[np.intp]]:
+    """Orders of the rows (axis 0) or columns that are worth a look."""
+    size = check.x.shape[axis]
+    wrong, a, n = (
+        np.moveaxis(field, axis, 0).reshape(size, -1)
+        for field in (check.wrong, check.analytic, check.numerical)
+    )
+    rows = np.nonzero(wrong.any(axis=1))[0]
+    same = np.arange(size)
+    if rows.size == 2:
+        swapped = same.copy()
+        swapped[rows] = rows[::-1]
+        yield swapped
+    yield from (np.roll(same, 1), np.roll(same, -1), same[::-1])
+    if rows.size <= 1000 and np.isfinite(n).all():  # each row of a beside the nearest row of n
+        telling = np.argsort(np.ptp(n, axis=0))[-8:]
+        a, n = a[np.ix_(rows, telling)], n[np.ix_(rows, telling)]
+        nearest = rows[[int(np.argmin(np.abs(n - row).max(axis=1))) for row in a]]
+        if np.unique(nearest).size == rows.size:
+            matched = same.copy()
+            matched[rows] = nearest
+            yield matched
+
+
+# --- all arrays together ----------------------------------------------------------------------------
+
+
+def _not_finite(broken: Sequence[ArrayCheck]) -> list[Finding]:
+    if not broken:
+        return []
+    counts = [f"{np.sum(~np.isfinite(c.analytic))} of {c.analytic.size}" for c in broken]
+    evidence = f"NaN or infinite: {', '.join(counts)} entries"
+    look_at = "log(0), 0 / 0, exp that overflows, or an array from np.empty that was never filled"
+    if len(broken) > 1:
+        look_at += f"; going backwards, {_names(broken[-1:])} is the first"
+    return [Finding(_names(broken), "not finite", evidence, look_at)]
+
+
+def _explain(
+    checks: Sequence[ArrayCheck], wrong: Sequence[ArrayCheck], sizes: Sequence[int]
+) -> tuple[list[Finding], list[ArrayCheck]]:
+    """Explain all wrong arrays by one bug, else each by its own; return those still unexplained."""
+    if len(wrong) > 1 and not all(_place(check)[0] for check in wrong):
+        others = any(c.analytic.any() for c in checks if all(c is not w for w in wrong))
+        name = _names(wrong) if others else "every array"
+        for spare_biases in (False, True):
+            joined = _join(wrong, name, spare_biases)
+            findings = [f for values in VALUES if (f := values(joined, sizes))]
+            if findings:
+                return findings, []
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    unexplained: list[ArrayCheck] = []
+    for check in wrong:
+        findings = [f for explains in VALUES + ORDERS if (f := explains(check, sizes))]
+        for finding in findings:
+            groups.setdefault((finding.bug, finding.look_at), []).append(finding)
+        if not findings:
+            unexplained.append(check)
+    return [_merge(group) for group in reversed(groups.values())], unexplained
+
+
+def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool) -> ArrayCheck:
+    """Lay arrays end to end; `spare_biases` hides the biases from the L2 term (x = 0)."""
+    spared = [c._replace(x=0 * c.x) if spare_biases and c.x.ndim == 1 else c for c in checks]
+    fields = zip(*(c[1:] for c in spared), strict=True)
+    return ArrayCheck(name, *(np.concatenate([f.ravel() for f in field]) for field in fields))
+
+
+def _merge(group: list[Finding]) -> Finding:
+    """One finding for the same bug in several arrays."""
+    first = group[0]
+    if len(group) == 1:
+        return first
+    where = ", ".join(finding.where for finding in group)
+    return first._replace(where=where, evidence=f"{first.where}: {first.evidence}; the rest alike")
+
+
+def _describe(
+    checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck], right: Sequence[ArrayCheck]
+) -> list[Finding]:
+    """Say where the arrays lie that no hypothesis explains, and what that tells of the fault."""
+    names, fine = [c.name for c in left], [c.name for c in right]
+    pairs = [(w, b) for w, b in pairwise(checks) if w.x.ndim > b.x.ndim == 1]
+    inputs = [w for w, b in pairs if w.name in names and b.name in fine]
+    sums = [b for w, b in pairs if b.name in names and w.name in fine]
+    local = [_local(check) for check in reversed(left) if _place(check)[0]]
+    from_the_start = len(left) > 1 and names == [c.name for c in checks[: len(left)]]
+    if len(local) == len(left) and not from_the_start:
+        return local
+    if left and len(inputs) == len(left):
+        return [_layer_input(inputs)]
+    if left and len(sums) == len(left):
+        return [_bias_sum(sums)]
+    if from_the_start:
+        return [_layer(checks, left, right), *local]
+    return local + [_unknown(check) for check in reversed(left) if not _place(check)[0]]
+
+
+def _local(check: ArrayCheck) -> Finding:
+    bug, where = _place(check)
+    a, n, _, _ = _seen(check)
+    ratio = _slope(n, a)
+    told = _explained(check, ratio * n, abs(ratio)) > (0 if a.size == 1 else 1)
+    evidence = f"wrong {_share(check)}" + (f"; a / n = {_plain(ratio)} there" if told else "")
+    look_at = (
+        f"the other entries are right: what is different about {where.removeprefix(check.name)}?"
+    )
+    return Finding(where, bug, evidence, look_at)
+
+
+def _layer_input(weights: Sequence[ArrayCheck]) -> Finding:
+    evidence = f"{_names(weights)} wrong, the biases of the same layers right"
+    spectra = [
+        np.linalg.svd(c.analytic - c.numerical, compute_uv=False)
+        for c in weights
+        if c.x.ndim == 2 and np.isfinite(c.numerical).all()
+    ]
+    if spectra and all(s.size > 2 and s[1] <= TOLERANCE * s[0] for s in spectra):
+        evidence += "; a - n is an outer product, as if one example were left out or came twice"
+    look_at = "the biases show that delta is right: look at what it is multiplied with, A.T @ delta"
+    return Finding(_names(weights), "layer input", evidence, look_at)
+
+
+def _bias_sum(biases: Sequence[ArrayCheck]) -> Finding:
+    evidence = f"{_names(biases)} wrong, the weights of the same layers right"
+    look_at = "the weights show that delta is right: look at its sum over the examples"
+    return Finding(_names(biases), "bias sum", evidence, look_at)
+
+
+def _layer(
+    checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck], right: Sequence[ArrayCheck]
+) -> Finding:
+    last, later = left[-1], checks[len(left) :]
+    if not later:
+        look_at = "the start of the back-pass: the derivative of the loss by the output"
+        evidence = (
+            f"every array is wrong, going backwards from {last.name} on, and nothing simpler fits"
+        )
+        return Finding(_names(left), "layer", evidence, look_at)
+    after = later[0]
+    evidence = f"wrong: {_names(left)}; right: {_names([c for c in later if c.name in {r.name for r in right}])}"
+    look_at = (
+        f"between {last.name} and {after.name}: the lines that carry delta back, "
+        f"the product with the weights and the derivative of the activation"
+    )
+    return Finding(_names(left), "layer", evidence, look_at)
+
+
+def _unknown(check: ArrayCheck) -> Finding:
+    a, n, _, _ = _seen(check)
+    off = np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))
+    evidence = f"wrong {_share(check)}, by {np.median(off):.2g} in the middle and {off.max():.2g} at most (relative)"
+    look_at = "no known bug fits: check one example, or one layer, and compare line by line"
+    return Finding(_names([check]), "unknown", evidence, look_at)

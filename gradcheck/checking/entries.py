@@ -92,7 +92,7 @@ def _check_array(
     start, length = 0, 1
     while start < x.size:
         block = slice(start, min(start + length, x.size))
-        fits = _two_calls(evaluator, checked, block, steps[block], noise, tolerance)
+        fits = two_calls(evaluator, checked, block, steps[block], noise, tolerance)
         for i in np.flatnonzero(~fits) + start:
             outcome = examine(evaluator, array, int(i), analytic[i], noise, tolerance, steps[i], step)
             note(checked, int(i), outcome, tolerance)
@@ -103,22 +103,23 @@ def _check_array(
     return checked
 
 
-def _two_calls(
+def two_calls(
     evaluator: Evaluator,
     checked: CheckedArray,
-    block: slice,
+    rows: slice,
     steps: Floats,
     noise: float,
     tolerance: Tolerance,
 ) -> Array:
-    """Take one central difference for each entry of a block; return which of them fit."""
-    x = evaluator.parameters.x0[checked.array][block]
+    """Take one central difference for each of some entries; return which of them fit."""
+    index = checked.index[rows]
+    x = evaluator.parameters.x0[checked.array][index]
     up, down = (x + steps).astype(x.dtype), (x - steps).astype(x.dtype)
     up = np.where(up == x, np.nextafter(x, x.dtype.type(np.inf)), up)
     down = np.where(down == x, np.nextafter(x, x.dtype.type(-np.inf)), down)
     nudges: list[Nudge] = [
         ((checked.array, i, value),)
-        for i, pair in zip(range(block.start, block.stop), zip(up, down, strict=True), strict=True)
+        for i, *pair in zip(index.tolist(), up, down, strict=True)
         for value in pair
     ]
     losses = np.array(evaluator(nudges))
@@ -127,14 +128,14 @@ def _two_calls(
         numerical = (losses[0::2] - losses[1::2]) / width
         noises = np.maximum(noise, evaluator.eps * np.abs(losses).reshape(-1, 2).max(axis=1) / 3)
         bar = ROUND_OFF * noises / (width / 2)
-        analytic = checked.analytic[block].astype(float)
+        analytic = checked.analytic[rows].astype(float)
         difference = np.abs(analytic - numerical)
         allowed = tolerance(analytic, numerical)
         fits: Array = difference <= allowed + bar
-        checked.numerical[block], checked.error[block] = numerical, bar
-        checked.allowed[block] = allowed + bar
-        checked.reason[block] = np.where(difference <= allowed, Reason.GRADIENT, Reason.ROUND_OFF)
-    checked.verdict[block] = Verdict.AGREE
+        checked.numerical[rows], checked.error[rows] = numerical, bar
+        checked.allowed[rows] = allowed + bar
+        checked.reason[rows] = np.where(difference <= allowed, Reason.GRADIENT, Reason.ROUND_OFF)
+    checked.verdict[rows] = Verdict.AGREE
     return fits
 
 
@@ -168,9 +169,8 @@ def examine(
 
     def enough(e: Estimate) -> bool:
         allowed, difference = float(tolerance(a, e.value)), abs(a - e.value)
-        confirmed = e.step > min(rung.step for rung in ladder.rungs.values())
         return (difference <= allowed and e.error + e.kink <= allowed) or (
-            confirmed and difference > allowed + 3 * (e.error + e.kink)
+            ladder.confirmed(e) and difference > allowed + 3 * (e.error + e.kink)
         )
 
     best = ladder.climb(enough)

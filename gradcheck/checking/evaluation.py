@@ -67,7 +67,7 @@ class Evaluator:
             raise TypeError(f"`args` is {_short(args)}: pass a tuple, such as `args=(X, y)`.")
         self.parameters, self.args = parameters, args
         self.nfev = 0
-        self.share: Callable[[Loss, Sequence[Nudge]], Iterable[float]] = map
+        self.share: Callable[[Loss, Iterable[Nudge]], Iterable[float]] = map
         first = fun(parameters.tree, *args)
         kind = np.asarray(first).dtype
         if np.ndim(first) or not np.issubdtype(kind, np.number) or np.iscomplexobj(first):
@@ -98,10 +98,13 @@ class Evaluator:
                 "seed of its dropout, shuffling or sampling."
             )
 
-    def __call__(self, nudges: Sequence[Nudge]) -> list[float]:
-        """Return the loss at each nudge, in order."""
-        self.nfev += len(nudges)
-        return list(self.share(self.loss, nudges))
+    def __call__(self, nudges: Iterable[Nudge]) -> list[float]:
+        """Return the loss at each nudge, in order; one worker takes them as they are made."""
+        if self.share is not map:
+            nudges = list(nudges)
+        losses = list(self.share(self.loss, nudges))
+        self.nfev += len(losses)
+        return losses
 
     def finish(self) -> None:
         """Look once more at `x0`: the loss must still be what it was."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,23 +90,42 @@ def entry_line(evaluator: Evaluator, array: int, index: int) -> Line:
     return line
 
 
-def direction_line(evaluator: Evaluator, direction: Sequence[Array | None]) -> Line:
-    """Return the line through `x0` along flat arrays; None leaves that array where it is."""
+def direction_line(
+    evaluator: Evaluator,
+    parts: Sequence[tuple[int, Any, Floats]],
+    gradient: Sequence[Array] | None = None,
+) -> Line:
+    """Return the line through `x0` along (array, where in it, direction there) parts.
+
+    With a gradient, what it predicts of the change is taken off the loss: the slope that is left
+    is the gradient's error, and its bar is far narrower than that of the slope itself.
+    """
     x0 = evaluator.parameters.x0
-    parts = [(k, x0[k], d) for k, d in enumerate(direction) if d is not None]
     length = sum(float(np.dot(d, d)) for _, _, d in parts)
 
     def line(steps: Sequence[float]) -> list[tuple[float, float]]:
-        nudges: list[Nudge] = []
-        realised = []
-        for t in steps:
-            moved = [(k, (x + t * d).astype(x.dtype, copy=False)) for k, x, d in parts]
-            nudges.append(tuple((k, slice(None), point) for k, point in moved))
-            realised.append(
-                sum(float(np.dot(point - x, d)) for (_, point), (_, x, d) in zip(moved, parts, strict=True))
-                / length
-            )
-        return list(zip(realised, evaluator(nudges), strict=True))
+        realised, predicted = [], []
+
+        def nudges() -> Iterator[Nudge]:
+            for t in steps:
+                nudge, moves, changes = [], 0.0, 0.0
+                for k, where, d in parts:
+                    x = x0[k][where]
+                    point = (x + t * d).astype(x.dtype, copy=False)
+                    nudge.append((k, where, point))
+                    move = point.astype(float, copy=False) - x
+                    moves += float(np.dot(move, d))
+                    if gradient is not None:
+                        known = np.where(move == 0, 0.0, gradient[k][where])
+                        changes += float(np.dot(known, move))
+                realised.append(moves / length if length else 0.0)
+                predicted.append(changes)
+                yield tuple(nudge)
+
+        losses = evaluator(nudges())
+        return [
+            (t, f - change) for t, f, change in zip(realised, losses, predicted, strict=True)
+        ]
 
     return line
 
@@ -161,7 +180,7 @@ class Ladder:
 
     def climb(self, enough: Callable[[Estimate], bool] = lambda _: False) -> Estimate | None:
         """Add rungs until the bar stops shrinking, or `enough` of it is known."""
-        exponent: float | None = 0.0
+        exponent = self._next(None) if self.rungs else 0.0
         while exponent is not None and len(self.rungs) < MAX_RUNGS:
             self._add(exponent)
             best = self.best()
@@ -169,6 +188,15 @@ class Ladder:
                 break
             exponent = self._next(best)
         return self.best()
+
+    def first(self) -> Rung | None:
+        """Measure the first step alone."""
+        self._add(0.0)
+        return self.rungs.get(0.0)
+
+    def confirmed(self, estimate: Estimate) -> bool:
+        """Whether a step below those of the estimate was measured and left it standing."""
+        return estimate.step > min(rung.step for rung in self.rungs.values())
 
     def fixed(self) -> Derivative:
         """Return the central difference at the first step as it is, barred by the next one up."""
@@ -394,7 +422,7 @@ def directional_derivative(
         # The length over which the parameters change by as much as they are.
         relative = [np.abs(d) / typical_sizes(x) for d, x in zip(along, parameters.x0, strict=True)]
         scale = 1.0 / max(float(np.max(r, initial=0.0)) for r in relative)
-        found = _slope(evaluator, direction_line(evaluator, along), noise, scale, step)
+        found = _slope(evaluator, direction_line(evaluator, [(k, slice(None), d.astype(float)) for k, d in enumerate(along)]), noise, scale, step)
         evaluator.finish()
     return found
 
@@ -414,7 +442,10 @@ def estimate_noise(evaluator: Evaluator, rng: Any = 0) -> float:
     """Estimate the noise of the loss once, along one random direction of typical sizes."""
     generator = np.random.default_rng(rng)
     x0 = evaluator.parameters.x0
-    direction = [typical_sizes(x) * generator.uniform(0.5, 1.5, x.size) * generator.choice((-1.0, 1.0), x.size) for x in x0]
+    direction: list[tuple[int, Any, Floats]] = []
+    for k, x in enumerate(x0):
+        weights = generator.uniform(-1.0, 1.0, x.size)
+        direction.append((k, slice(None), (weights + np.copysign(0.5, weights)) * typical_sizes(x)))
     coarsest = max(float(np.finfo(x.dtype).eps) for x in x0)
     return noise_level(evaluator, direction_line(evaluator, direction), max(1e-10, 100 * coarsest))
 

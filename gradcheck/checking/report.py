@@ -64,6 +64,20 @@ class Finding(NamedTuple):
     look_at: str
 
 
+class SearchStep(NamedTuple):
+    """One region that was measured along a random direction, on the way to the wrong entries.
+
+    `residual` is the error of the gradient along the direction there, `allowed` what it may be;
+    `active` is True where something in the region is wrong.
+    """
+
+    where: str
+    size: int
+    residual: float
+    allowed: float
+    active: bool
+
+
 @dataclass
 class CheckedArray:
     """The entries of one array that were looked at, as columns."""
@@ -160,7 +174,9 @@ class GradientReport:
     resolution : for each array, the smallest error in a single entry that this check would have
         seen, relative to the typical (root-mean-square) size of the entries of that array.
     complete : False where the search for wrong entries stopped early; the text says at what.
+    size : how many partial derivatives there are.
     notes : sentences of the printed report that are neither verdict nor finding.
+    search : after ``"directions"``, every `SearchStep` on the way to the wrong entries.
     """
 
     passed: bool
@@ -172,6 +188,7 @@ class GradientReport:
     complete: bool
     size: int
     notes: tuple[str, ...] = ()
+    search: tuple[SearchStep, ...] = ()
 
     @cached_property
     def wrong(self) -> tuple[Entry, ...]:

@@ -1,0 +1,372 @@
+"""Check all partial derivatives at once along random directions; halve down to the wrong ones.
+
+For a gradient g, the slope of the loss along d is g . d. Subtract from the loss what the
+gradient predicts, and the slope that is left is the error of the gradient along d: of all its
+entries together, for the price of one. Continuous random weights keep errors from cancelling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcheck.checking.entries import Tolerance, examine, note, two_calls
+from gradcheck.checking.evaluation import Evaluator
+from gradcheck.checking.finite_difference import (
+    Estimate,
+    Floats,
+    Ladder,
+    direction_line,
+    first_steps,
+    typical_sizes,
+)
+from gradcheck.checking.parameters import Array
+from gradcheck.checking.report import BLIND, CheckedArray, SearchStep, Verdict
+
+CLEAN = 2  # clean directions that a pass needs
+LEAF = 4  # so few entries are looked at one by one
+THROUGHOUT = 64  # smaller regions are searched to the end even where most of them is wrong
+SAMPLE = 20  # entries that stand for a region that is wrong throughout
+SHARP = 1e-4  # an array that a joint direction sees less sharply gets one of its own
+
+
+class Region(NamedTuple):
+    """Whole arrays, or a run of the entries of one, by rows ("C") or by columns ("F")."""
+
+    first: int
+    last: int
+    start: int
+    stop: int
+    order: str = "C"
+
+
+class Residual(NamedTuple):
+    """The error of the gradient along a direction, and all that may excuse it."""
+
+    value: float
+    error: float
+    truncation: float
+    kink: float
+    slack: float
+    step: float
+
+    @property
+    def allowed(self) -> float:
+        """How large the value may be if the gradient is right."""
+        return self.error + self.kink + self.slack
+
+    @property
+    def active(self) -> bool:
+        """Whether something in the region is wrong."""
+        return abs(self.value) > self.allowed
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a sharper look could change that."""
+        return self.allowed < abs(self.value) < 3 * self.allowed
+
+
+class Search:
+    """One check along directions: what was drawn, what was found, what is still to look at."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        analytic: Sequence[Array],
+        noise: float,
+        *,
+        rtol: float,
+        atol: float,
+        rng: Any,
+        max_wrong: int,
+    ) -> None:
+        self.evaluator, self.analytic, self.noise = evaluator, analytic, noise
+        self.rtol, self.atol, self.max_wrong = rtol, atol, max_wrong
+        self.rng = np.random.default_rng(rng)
+        self.parameters = evaluator.parameters
+        self.x0 = evaluator.parameters.x0
+        self.sharpness = [math.inf] * len(self.x0)
+        self.blurred: set[int] = set()
+        self.excluded: list[tuple[int, Any]] = []
+        self.checked: list[CheckedArray] = []
+        self.trace: list[SearchStep] = []
+        self.notes: list[str] = []
+        self.step: float | None = None
+        self.complete = self.explained = True
+
+    def run(self) -> None:
+        """Draw directions until two in a row are clean; search wherever one is not."""
+        arrays = range(len(self.x0))
+        for k in arrays:
+            if bad := np.flatnonzero(~np.isfinite(self.analytic[k]))[: self.max_wrong].tolist():
+                self._look(k, np.array(bad))
+                self.excluded.append((k, np.flatnonzero(~np.isfinite(self.analytic[k]))))
+        clean = 0
+        while clean < CLEAN and self._room():
+            clean = 0 if self._try(0, len(self.x0)) else clean + 1
+        for k in sorted(arrays, key=lambda k: -self.sharpness[k]):
+            while self.x0[k].size and self.sharpness[k] > SHARP and self._room():
+                if not self._try(k, k + 1):
+                    break
+            if self.sharpness[k] > BLIND and k in self.blurred and self._room():
+                name = self.parameters.names[k] or "the parameters"
+                sample = self._sample(Region(k, k + 1, 0, self.x0[k].size), 8)
+                self._look(k, sample)
+                self.notes.append(
+                    f"Along {name} the loss has kinks or never settles: {sample.size} of its "
+                    "entries were looked at one by one instead."
+                )
+        if not self._room():
+            self.complete = False
+            self.notes.append(
+                f"The search stopped at `max_wrong={self.max_wrong}` wrong entries; "
+                "what is right among the rest was not looked at."
+            )
+
+    def _room(self) -> bool:
+        wrong = sum(int(np.count_nonzero(c.verdict == Verdict.WRONG)) for c in self.checked)
+        return wrong < self.max_wrong and self.explained
+
+    def _try(self, first: int, last: int) -> bool:
+        """Check some arrays along a new direction; return whether it led to something wrong."""
+        self.direction = self._draw(first, last)
+        region = Region(first, last, 0, sum(x.size for x in self.x0[first:last]))
+        residual = self._measure(region)
+        if residual is None:
+            self.notes.append("The loss is not finite at any step along a random direction.")
+            self.complete = self.explained = False
+            return False
+        self._trace(region, residual)
+        if not residual.active:
+            self._sharpen(region, residual)
+            return False
+        before = len(self.excluded)
+        self._search(region, residual)
+        if len(self.excluded) == before:
+            self.notes.append(
+                "The gradient is off along a random direction by "
+                f"{abs(residual.value):.1e} (allowed {residual.allowed:.0e}), but no entry of it "
+                "could be named: several small errors, or noise that depends on the direction."
+            )
+            self.complete = self.explained = False
+        return True
+
+    def _draw(self, first: int, last: int) -> list[Floats]:
+        """Draw weights of either sign, 0.5 to 1.5 times the typical size of each entry."""
+        direction = [np.zeros(0)] * len(self.x0)
+        for k in range(first, last):
+            weights = self.rng.uniform(-1.0, 1.0, self.x0[k].size)
+            weights += np.copysign(0.5, weights)
+            weights *= typical_sizes(self.x0[k])
+            direction[k] = weights
+        for k, where in self.excluded:
+            if first <= k < last:
+                direction[k][where] = 0.0
+        return direction
+
+    def _parts(self, region: Region) -> list[tuple[int, Any, Floats]]:
+        """Return the arrays of a region, where in them it lies, and the direction there."""
+        if region.last - region.first > 1:
+            return [(k, slice(None), self.direction[k]) for k in range(region.first, region.last)]
+        where = self._where(region)
+        return [(region.first, where, self.direction[region.first][where])]
+
+    def _where(self, region: Region) -> Any:
+        if region.order == "C":
+            return slice(region.start, region.stop)
+        shape = self.parameters.shapes[region.first]
+        by_columns = np.arange(math.prod(shape)).reshape(shape).ravel(order="F")
+        return by_columns[region.start : region.stop]
+
+    def _measure(self, region: Region, parent: Residual | None = None) -> Residual | None:
+        """Measure what the gradient misses along the direction, within a region."""
+        parts = self._parts(region)
+        slack, predicted = 0.0, 0.0
+        for k, where, d in parts:
+            change = float(np.linalg.norm(np.where(d == 0, 0.0, self.analytic[k][where]) * d))
+            eps = float(np.finfo(self.analytic[k].dtype).eps)
+            slack += ((1e-3 * self.rtol + 10 * eps) * change) ** 2
+            slack += (self.atol * float(np.linalg.norm(d))) ** 2
+            predicted += change**2
+        slack = math.sqrt(slack)
+        line = direction_line(self.evaluator, parts, self.analytic)
+        if parent is not None:
+            step = parent.step
+        else:
+            own = first_steps(np.array([math.sqrt(predicted)]), np.ones(1), self.noise)
+            step = self.step or float(own[0])
+        ladder = Ladder(line, self.evaluator, self.noise, step)
+        if parent is not None and (rung := ladder.first()) is not None:
+            bar = parent.truncation + rung.bar
+            quick = Residual(rung.slope, bar, parent.truncation, 0.0, slack, rung.step)
+            if not quick.doubtful:
+                return quick
+
+        def enough(e: Estimate) -> bool:
+            bar = e.error + e.kink
+            if abs(e.value) <= bar + slack:
+                return bar <= slack
+            return ladder.confirmed(e) and abs(e.value) > 3 * (bar + slack)
+
+        best = ladder.climb(enough)
+        if best is None:
+            return None
+        if best.dominant != "round-off":
+            self.blurred.update(range(region.first, region.last))
+        return Residual(best.value, best.error, best.truncation, best.kink, slack, best.step)
+
+    def _sharpen(self, region: Region, residual: Residual) -> None:
+        """Note what error in one typical entry of each array a clean direction would have shown."""
+        self.step = residual.step if region.last - region.first > 1 else self.step
+        for k, where, d in self._parts(region):
+            if d.size:
+                changes = np.where(d == 0, 0.0, self.analytic[k][where]) * d
+                typical = float(np.linalg.norm(changes)) / math.sqrt(d.size)
+                sharpness = residual.allowed / typical if typical else math.inf
+                self.sharpness[k] = min(self.sharpness[k], sharpness)
+
+    def _search(self, region: Region, residual: Residual) -> None:
+        """Follow what is wrong from a region into its halves, down to single entries."""
+        if region.last - region.first > 1:
+            for half, found in self._active_halves(region, residual):
+                self._search(half, found)
+            return
+        level = [(region, residual)]
+        for _ in range(3):
+            level = [
+                active
+                for part, found in level
+                for active in (
+                    self._active_halves(part, found) if _size(part) > LEAF else [(part, found)]
+                )
+            ]
+        if len(level) >= 6 and _size(region) >= THROUGHOUT and self._throughout(region):
+            return
+        for part, found in level:
+            if not self._room():
+                return
+            if _size(part) <= LEAF:
+                self._look(part.first, self._indices(part))
+            else:
+                self._search(part, found)
+
+    def _active_halves(
+        self, region: Region, residual: Residual
+    ) -> Iterator[tuple[Region, Residual]]:
+        """Yield the halves in which something is wrong; one measured, the other what is left."""
+        left, right = self._halves(region)
+        here = self._measure(left, residual)
+        if here is None:
+            return
+        there: Residual | None = residual._replace(
+            value=residual.value - here.value, error=residual.error + here.error
+        )
+        if there is not None and (there.doubtful or here.active == there.active):
+            there = self._measure(right, residual)
+        for half, found in ((left, here), (right, there)):
+            if found is not None:
+                self._trace(half, found)
+                if found.active:
+                    yield half, found
+
+    def _halves(self, region: Region) -> tuple[Region, Region]:
+        if region.last - region.first > 1:
+            middle = (region.first + region.last) // 2
+            sizes = [x.size for x in self.x0]
+            return (
+                Region(region.first, middle, 0, sum(sizes[region.first : middle])),
+                Region(middle, region.last, 0, sum(sizes[middle : region.last])),
+            )
+        middle = (region.start + region.stop) // 2
+        return region._replace(stop=middle), region._replace(start=middle)
+
+    def _throughout(self, region: Region) -> bool:
+        """Sample a region that is active in most of its parts; return whether that settles it."""
+        k, sample = region.first, self._sample(region, SAMPLE)
+        looked = self._look(k, sample, thorough=2)
+        wrong = int(np.count_nonzero(looked.verdict == Verdict.WRONG))
+        name = self._name(region)
+        if wrong >= sample.size / 2:
+            self.notes.append(
+                f"All of {name} looks wrong: {wrong} of {sample.size} sampled entries are. "
+                "The others were not looked at."
+            )
+            self.complete = False
+        elif wrong == 0 and region.order == "C" and len(self.parameters.shapes[k]) > 1:
+            by_columns = region._replace(order="F")
+            if _size(region) == self.x0[k].size and (found := self._measure(by_columns)):
+                self._search(by_columns, found)
+                return True
+            return False
+        elif wrong == 0:
+            self.notes.append(
+                f"{name} differs from the loss along directions, but each of {sample.size} sampled "
+                "entries agrees within `rtol`."
+            )
+        else:
+            return False
+        self.excluded.append((k, self._where(region)))
+        return True
+
+    def _sample(self, region: Region, size: int) -> Array:
+        indices = self._indices(region)
+        if indices.size <= size:
+            return indices
+        return np.sort(self.rng.choice(indices, size, replace=False))
+
+    def _indices(self, region: Region) -> Array:
+        where = self._where(region)
+        indices = np.arange(where.start, where.stop) if isinstance(where, slice) else where
+        return np.sort(indices[self.direction[region.first][indices] != 0])
+
+    def _look(self, k: int, indices: Array, thorough: int | None = None) -> CheckedArray:
+        """Check some entries of an array one by one, and take them out of later directions.
+
+        Those that do not fit at once are examined; `thorough` limits how many, for a region in
+        which the directions have already shown most entries to be wrong.
+        """
+        checked = CheckedArray.blank(k, indices, self.analytic[k][indices])
+        tolerance = Tolerance.of(self.analytic[k], self.rtol, self.atol)
+        scale = typical_sizes(self.x0[k])[indices]
+        steps = first_steps(checked.analytic.astype(float), scale, self.noise)
+        fits = two_calls(self.evaluator, checked, slice(None), steps, self.noise, tolerance)
+        misfits = np.flatnonzero(~fits)
+        checked.verdict[misfits] = Verdict.WRONG
+        for row in misfits[:thorough].tolist():
+            outcome = examine(
+                self.evaluator,
+                k,
+                int(indices[row]),
+                float(checked.analytic[row]),
+                self.noise,
+                tolerance,
+                float(steps[row]),
+            )
+            note(checked, row, outcome, tolerance)
+        self.excluded.append((k, indices))
+        self.checked.append(checked)
+        return checked
+
+    def _name(self, region: Region) -> str:
+        names = self.parameters.names
+        if region.last - region.first > 1:
+            return ", ".join(names[region.first : region.last])
+        name = names[region.first] or "the parameters"
+        if _size(region) == self.x0[region.first].size:
+            return name
+        order = ".T" if region.order == "F" else ""
+        return f"{name}{order}.flat[{region.start}:{region.stop}]"
+
+    def _trace(self, region: Region, residual: Residual) -> None:
+        self.trace.append(
+            SearchStep(
+                self._name(region), _size(region), residual.value, residual.allowed, residual.active
+            )
+        )
+
+
+def _size(region: Region) -> int:
+    return region.stop - region.start
