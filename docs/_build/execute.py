@@ -1,8 +1,9 @@
 """Run the Python blocks of every page when the site is built, and fail on whatever is not right.
 
-A block is a fence that begins with ```` ```python exec="true" ````. Options: `session="name"` (blocks
-of one page with the same session share their names; others start empty), `raises="ValueError"` (the
-block shows this error), `html="true"` (what it prints is HTML), `title`, `hl_lines`, `linenums`.
+A block is a fence that begins with ```` ```python exec="true" ````. Its options: `session="name"`
+(blocks of one page with the same session share their names, others start with none),
+`raises="ValueError"` (the block shows this error), `html="true"` (what it prints is HTML), `title`,
+`hl_lines`, `linenums`.
 
 A line `{{ generated: bugs }}` becomes what `generated/bugs.py` prints, which may hold such blocks.
 """
@@ -18,15 +19,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fences import LOOK, Block, parse
 from markdown_exec import MarkdownConverter, code_block, formatters
 from markupsafe import Markup
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority, get_plugin_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -51,7 +54,7 @@ def on_config(config: Any) -> None:
 @event_priority(100)
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
     """Run the page's blocks, and put a mark where each is to be shown."""
-    name = Path(page.file.abs_src_path).relative_to(Path(config.config_file_path).parent).as_posix()
+    name = f"docs/{page.file.src_uri}"
     source = Path(page.file.abs_src_path).read_text(encoding="utf-8-sig")
     first = source.count("\n") - markdown.count("\n") + 1  # below the front matter
     parts, mistakes = parse(list(expand(markdown, first, name)))
@@ -64,50 +67,32 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         if block.failure:
             fail(name, block.line, block.failure)
         report.append(
-            {
-                "page": name,
-                "line": block.line,
-                "code": block.code,
-                "output": block.output,
-                "seconds": round(block.seconds, 3),
-                "session": block.options.get("session", ""),
-                "raises": block.options.get("raises", ""),
-            }
+            task(block) | {"page": name, "output": block.output, "seconds": block.seconds}
         )
     current[:] = blocks
     page.meta["parts"] = parts
     marks = (mark(block, number) for number, block in enumerate(blocks))
-    return "".join(part if isinstance(part, str) else next(marks) for part in parts)
+    return "".join(next(marks) if isinstance(part, Block) else part for part in parts)
 
 
 def expand(markdown: str, first: int, name: str) -> Iterator[tuple[int, str]]:
-    """Number the lines of the page, and put in what is generated."""
+    """Give the numbered lines of the page, and put in what is generated."""
     for number, line in enumerate(markdown.split("\n"), first):
         found = GENERATED.fullmatch(line)
         if not found:
             yield number, line
             continue
         script = HERE / "generated" / f"{found[1]}.py"
-        made = subprocess.run(
-            [sys.executable, "-W", "error", script], env=environment(), capture_output=True, text=True
-        )
+        command = [sys.executable, "-W", "error", str(script)]
+        made = subprocess.run(command, env=environment(), capture_output=True, text=True)
         if made.returncode or made.stderr:
-            fail(name, number, f"{script.relative_to(ROOT)} failed:\n{made.stderr}")
+            fail(name, number, f"docs/_build/generated/{script.name} failed:\n{made.stderr}")
         for generated in made.stdout.split("\n"):
             yield number, generated
 
 
 def run(name: str, blocks: list[Block]) -> dict[str, str]:
     """Run blocks in one fresh interpreter; return the versions it worked with."""
-    tasks = [
-        {
-            "line": block.line,
-            "code": block.code,
-            "session": block.options.get("session", ""),
-            "raises": block.options.get("raises", ""),
-        }
-        for block in blocks
-    ]
     with (
         tempfile.TemporaryDirectory() as empty,
         subprocess.Popen(
@@ -120,10 +105,12 @@ def run(name: str, blocks: list[Block]) -> dict[str, str]:
             start_new_session=True,
         ) as worker,
     ):
+        assert worker.stdin is not None
+        assert worker.stdout is not None
         try:
-            json.dump({"page": name, "blocks": tasks}, worker.stdin)
+            json.dump({"page": name, "blocks": [task(block) for block in blocks]}, worker.stdin)
             worker.stdin.close()
-            for block in blocks:
+            for number, block in enumerate(blocks):
                 late = threading.Timer(LIMIT, stop, [worker])
                 late.start()
                 answer = worker.stdout.readline()
@@ -131,15 +118,21 @@ def run(name: str, blocks: list[Block]) -> dict[str, str]:
                 if not answer:
                     over = worker.wait() == -signal.SIGKILL
                     block.failure = f"ran longer than {LIMIT:g} s" if over else "ended Python"
-                    break
+                    for later in blocks[number + 1 :]:
+                        later.failure = (
+                            f"did not run: the block in line {block.line} {block.failure}"
+                        )
+                    return {}
                 vars(block).update(json.loads(answer))
-            else:
-                return json.loads(worker.stdout.readline())
+            return dict(json.loads(worker.stdout.readline()))
         finally:
             stop(worker)
-    for later in blocks[blocks.index(block) + 1 :]:
-        later.failure = f"did not run: the block in line {block.line} {block.failure}"
-    return {}
+
+
+def task(block: Block) -> dict[str, Any]:
+    """Say what is to be run."""
+    options = {option: block.options.get(option, "") for option in ("session", "raises")}
+    return {"line": block.line, "code": block.code} | options
 
 
 def stop(worker: subprocess.Popen[str]) -> None:
@@ -149,7 +142,7 @@ def stop(worker: subprocess.Popen[str]) -> None:
 
 
 def environment() -> dict[str, str]:
-    """The package of this checkout, and figures drawn for the page."""
+    """Give blocks the package of this checkout, and figures that are drawn for the page."""
     return os.environ | {
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)]),
         "PYTHONIOENCODING": "utf-8",
@@ -159,35 +152,34 @@ def environment() -> dict[str, str]:
 
 
 def mark(block: Block, number: int) -> str:
-    """The fence that `show` is called for, at the block's indentation."""
+    """Write the fence that `show` is called for, at the block's indentation."""
     lines = [f'````python exec="true" id="{number}"', block.code.partition("\n")[0], "````"]
     return "".join(f"{block.indent}{line}\n" for line in lines)
 
 
-def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002 (markdown-exec's name)
+def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdown-exec calls it so
     """Render a block: its code, what it printed, its figures (called by markdown-exec)."""
-    number, block = id, current[int(id)]
-    block.shown = True
+    block = current[int(id)]
     look = {option: value for option, value in block.options.items() if option in LOOK}
-    code = MarkdownConverter(md).convert(code_block("python", block.code, **look))
-    output = ""
-    if block.output and block.options.get("html"):
-        output = f'<div class="output">{block.output}</div>'
+    shown = MarkdownConverter(md).convert(code_block("python", block.code, **look))
+    if block.output and "html" in block.options:
+        shown += Markup(f'<div class="output">{block.output}</div>')
     elif block.output:
-        output = f'<pre class="output"><samp>{html.escape(block.output)}</samp></pre>'
+        shown += Markup(f'<pre class="output"><samp>{html.escape(block.output)}</samp></pre>')
     for count, svg in enumerate(block.figures):
-        unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{number}-{count}-", svg)
-        output += f'<figure class="figure" data-search-exclude>{unique}</figure>'
-    return Markup(f'<div class="executed">{code}{output}</div>')
+        unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{id}-{count}-", svg)
+        shown += Markup(f'<figure class="figure" data-search-exclude>{unique}</figure>')
+    return Markup(f'<div class="executed" data-block="{id}">{shown}</div>')
 
 
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:
-    """Hold that each block was rendered, and that no fence stayed plain text."""
-    name = Path(page.file.abs_src_path).relative_to(Path(config.config_file_path).parent).as_posix()
-    for block in current:
-        if not block.shown:
-            fail(name, block.line, "the block is not on the page: is its fence inside something else?")
-    if "exec=" in re.sub(r"<(pre|code)\b.*?</\1>", "", content, flags=re.DOTALL):
+    """Hold that each block is to be seen, and that no fence stayed plain text."""
+    name = f"docs/{page.file.src_uri}"
+    seen = re.sub(r"<!--.*?-->|<(pre|code)\b.*?</\1>", "", content, flags=re.DOTALL)
+    for number, block in enumerate(current):
+        if f'data-block="{number}"' not in seen:
+            fail(name, block.line, "the block is not on the page: is it inside something else?")
+    if "exec=" in seen:
         fail(name, 1, "a fence with exec= was not recognised and stands on the page as text")
 
 
@@ -199,7 +191,7 @@ def on_env(env: Any, *, config: Any, files: Any) -> None:
 
 
 def on_post_build(*, config: Any) -> None:
-    """Write the report that the tests compare with."""
+    """Write down what ran: the tests compare with it."""
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(report, indent=1), encoding="utf-8")
     log.info("%d blocks ran in %.1f s", len(report), sum(block["seconds"] for block in report))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-OPENING = re.compile(r"^(?P<indent>[ \t>]*)(?P<ticks>`{3,}|~{3,})\s*(?P<language>[^\s`{]*)(?P<rest>[^`]*)$")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OPENING = re.compile(
+    r"(?P<indent>[ \t>]*)(?P<ticks>`{3,}|~{3,})\s*(?P<language>[^\s`{]*)(?P<rest>[^`]*)"
+)
 OPTION = re.compile(r'\s+([\w-]+)="([^"]*)"')
 LOOK = {"title", "hl_lines", "linenums"}
 BEHAVIOUR = {"exec", "session", "raises", "html"}
@@ -24,39 +29,46 @@ class Block:
     figures: list[str] = field(default_factory=list)
     seconds: float = 0.0
     failure: str = ""
-    shown: bool = False
 
 
 def parse(lines: list[tuple[int, str]]) -> tuple[list[str | Block], list[tuple[int, str]]]:
-    """Cut the numbered lines of a page into text and blocks to execute; return the mistakes too."""
-    parts: list[str | Block] = [""]
-    mistakes = []
+    """Cut the numbered lines of a page into text and blocks to execute; give the mistakes too."""
+    parts: list[str | Block] = []
+    mistakes: list[tuple[int, str]] = []
+    text = ""
     rest = iter(lines)
     for number, line in rest:
-        opening = OPENING.match(line)
-        body = list(_body(rest, opening["ticks"])) if opening else []
-        if opening:
-            options = dict(OPTION.findall(opening["rest"]))
-            mistakes += [(number, mistake) for mistake in _mistakes(opening, options)]
-            if options.get("exec") == "true":
-                indent = opening["indent"]
-                code = "\n".join(text.removeprefix(indent) for _, text in body[:-1])
-                parts += [Block(number, indent, options, code), ""]
-                continue
-        parts[-1] += "".join(f"{text}\n" for _, text in [(number, line), *body])
-    return parts, mistakes
+        opening = OPENING.fullmatch(line)
+        if not opening:
+            text += f"{line}\n"
+            continue
+        body, closed = _body(rest, opening["ticks"])
+        options = dict(OPTION.findall(opening["rest"]))
+        mistakes += [(number, mistake) for mistake in _mistakes(opening, options)]
+        if not closed:
+            mistakes.append((number, "the fence is not closed"))
+        if options.get("exec") == "true":
+            code = "\n".join(line.removeprefix(opening["indent"]) for line in body[:-1])
+            parts += [text, Block(number, opening["indent"], options, code)]
+            text = ""
+        else:
+            text += "".join(f"{line}\n" for line in [line, *body])
+    return [*parts, text], mistakes
 
 
-def _body(rest: Iterator[tuple[int, str]], ticks: str) -> Iterator[tuple[int, str]]:
-    """Give the lines of a fence up to and with the one that closes it."""
+def _body(rest: Iterator[tuple[int, str]], ticks: str) -> tuple[list[str], bool]:
+    """Take the lines of a fence, with the one that closes it, if there is one."""
     closing = re.compile(rf"[ \t>]*{ticks}{ticks[0]}*\s*")
-    for number, line in rest:
-        yield number, line
+    body = []
+    for _, line in rest:
+        body.append(line)
         if closing.fullmatch(line):
-            return
+            return body, True
+    return body, False
 
 
 def _mistakes(opening: re.Match[str], options: dict[str, str]) -> Iterator[str]:
+    """Say what is wrong with the first line of a fence."""
     unread = OPTION.sub("", opening["rest"]).strip()
     if unread:
         yield f'cannot read `{unread}` in the fence: write language option="value"'

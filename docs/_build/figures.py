@@ -9,12 +9,15 @@ from __future__ import annotations
 import html
 import io
 import re
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib import pyplot
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FigureCanvas = FigureCanvasSVG
 _shown: list[str] = []
@@ -53,8 +56,8 @@ def svg(figure: Figure, alternative: str) -> str:
     text = text.replace(to_hex(mpl.rcParams["text.color"]), "currentColor")
     for number, colour in enumerate(mpl.rcParams["axes.prop_cycle"].by_key()["color"]):
         text = text.replace(to_hex(colour), f"var(--figure-{number})")
-    text = re.sub(r"font: (?:(italic|oblique) )?(?:\d+ )?([\d.]+)px [^;\"]*", r"font-size: \2px", text)
-    width, height = (float(size) for size in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups())
+    text = re.sub(r"font: [^;\"]*?([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    width, height = figure.get_size_inches() * 72
     label = html.escape(alternative.replace("$", ""), quote=True)
     opening = (
         f'<svg role="img" aria-label="{label}" viewBox="0 0 {width:g} {height:g}" '

@@ -19,11 +19,12 @@ def on_nav(nav: Any, *, config: Any, files: Any) -> None:
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:
     """Keep the page as Markdown, with what its code printed."""
     parts = page.meta.get("parts", [])
-    pages[page.file.src_uri] = "".join(part if isinstance(part, str) else plain(part) for part in parts)
+    texts = [plain(part) if isinstance(part, Block) else part for part in parts]
+    pages[page.file.src_uri] = "".join(texts)
 
 
 def plain(block: Block) -> str:
-    """A block and its output, as two fences."""
+    """Give a block and its output as two fences."""
     output = f"\n```text\n{block.output}```\n" if block.output else ""
     text = f"```python\n{block.code}\n```\n{output}"
     return "".join(f"{block.indent}{line}\n" if line else "\n" for line in text.split("\n"))

@@ -49,7 +49,9 @@ def main() -> None:
             }
             print(json.dumps(answer), file=answers, flush=True)
         versions = {name: sys.modules[name].__version__ for name in PACKAGES if name in sys.modules}
-        print(json.dumps(versions | {"python": platform.python_version()}), file=answers, flush=True)
+        print(
+            json.dumps(versions | {"python": platform.python_version()}), file=answers, flush=True
+        )
 
 
 def run(block: dict[str, str], module: ModuleType, page: str) -> tuple[str, str]:

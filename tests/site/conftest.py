@@ -1,0 +1,69 @@
+"""The site, built once for all tests here, as `mkdocs build` builds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path.relative_to(ROOT / "docs").as_posix()
+    for path in (ROOT / "docs").rglob("*.md")
+    if "_build" not in path.parts
+)
+
+
+@dataclass
+class Site:
+    path: Path
+    report: list[dict[str, Any]]
+
+    def blocks(self, page: str) -> list[dict[str, Any]]:
+        return [block for block in self.report if block["page"] == f"docs/{page}"]
+
+
+def mkdocs(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Start mkdocs in a folder."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "mkdocs", *arguments],
+        cwd=folder,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"} | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def build(folder: Path, **variables: str) -> subprocess.Popen[str]:
+    """Start a build of the site of this checkout."""
+    variables |= {"SITE_REPORT": f"{folder}.json"}
+    return mkdocs(ROOT, "build", "--strict", "--site-dir", str(folder), **variables)
+
+
+def finished(builder: subprocess.Popen[str]) -> str:
+    """Wait for a build that has to succeed; give what it said."""
+    said = builder.communicate(timeout=600)[0]
+    assert builder.returncode == 0, said
+    return said
+
+
+@pytest.fixture(scope="session")
+def two_sites(tmp_path_factory: pytest.TempPathFactory) -> list[Site]:
+    """The site, built twice at the same time, with different hashes of strings."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
+    builders = [build(folder, PYTHONHASHSEED=str(seed)) for seed, folder in enumerate(folders)]
+    for builder in builders:
+        finished(builder)
+    return [Site(folder, json.loads(Path(f"{folder}.json").read_text())) for folder in folders]
+
+
+@pytest.fixture(scope="session")
+def site(two_sites: list[Site]) -> Site:
+    return two_sites[0]

@@ -1,0 +1,191 @@
+"""What a page shows is what its code prints, alone, anywhere; and every link leads somewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+from conftest import PAGES, ROOT, Site
+
+SITE_URL = "https://gradcheck.github.io/gradcheck/"
+EXECUTED = [page for page in PAGES if 'exec="true"' in (ROOT / "docs" / page).read_text()]
+
+
+def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run code as a reader would: in a new interpreter, from a file of their own."""
+    file = folder / "copied.py"
+    folder.mkdir(exist_ok=True)
+    file.write_text(code)
+    # The package as it is installed; figures are drawn and shown to nobody.
+    variables = os.environ | {"MPLBACKEND": "template", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", file.name]
+    return subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_blocks_were_found(site: Site) -> None:
+    """A test that finds no block must not pass."""
+    assert EXECUTED
+    assert {block["page"] for block in site.report} >= {f"docs/{page}" for page in EXECUTED}
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_script_prints_what_the_page_shows(site: Site, page: str, tmp_path: Path) -> None:
+    script = (site.path / page).with_suffix(".py").read_text()
+    ran = run(script, tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "".join(block["output"] for block in site.blocks(page))
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_each_block_alone_prints_what_the_page_shows(
+    site: Site, page: str, tmp_path: Path
+) -> None:
+    alone = [block for block in site.blocks(page) if not block["session"]]
+
+    def check(block: dict[str, Any]) -> str:
+        ran = run(block["code"], tmp_path / str(block["line"]))
+        printed = ran.stdout
+        if block["raises"]:
+            # An error from a package is named in full: `gradcheck.SomeError: ...`.
+            assert ran.returncode == 1
+            printed += ran.stderr[ran.stderr.index(f"{block['raises']}: ") :]
+        else:
+            assert ran.returncode == 0, ran.stderr
+        return f"docs/{page}:{block['line']}\n{printed}"
+
+    with ThreadPoolExecutor(2) as threads:
+        printed = list(threads.map(check, alone))
+    assert printed == [f"docs/{page}:{block['line']}\n{block['output']}" for block in alone]
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_notebook_holds_the_code_of_the_page(site: Site, page: str) -> None:
+    notebook = json.loads((site.path / page).with_suffix(".ipynb").read_text())
+    code = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert code == [block["code"] for block in site.blocks(page)]
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+
+
+def test_two_builds_are_the_same(two_sites: list[Site]) -> None:
+    first, second = (
+        {
+            file.relative_to(site.path).as_posix(): file.read_bytes()
+            for file in site.path.rglob("*")
+            if file.is_file() and not file.name.startswith("sitemap.xml")
+        }
+        for site in two_sites
+    )
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+class Page(HTMLParser):
+    """The links and anchors of one page, and what a browser would load for it."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.anchors: list[str] = []
+        self.tags: list[str] = []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.append(tag)
+        self.anchors += [attributes[key] or "" for key in ("id", "name") if key in attributes]
+        link = attributes.get("href") or attributes.get("src")
+        if link is None:
+            return
+        self.links.append(link)
+        loaded = attributes.get("rel") not in {"canonical", "next", "prev", "edit"}
+        if "src" in attributes or (tag == "link" and loaded):
+            self.loads.append(link)
+
+
+@pytest.fixture(scope="module")
+def parsed(site: Site) -> dict[str, Page]:
+    """Every page of HTML, by its address."""
+    return {
+        SITE_URL + file.relative_to(site.path).as_posix().removesuffix("index.html"): Page(file)
+        for file in site.path.rglob("*.html")
+    }
+
+
+def test_every_link_leads_somewhere(site: Site, parsed: dict[str, Page]) -> None:
+    broken = []
+    for address, page in parsed.items():
+        for link in page.links:
+            target = urlsplit(urljoin(address, link))
+            place = target._replace(fragment="", query="").geturl()
+            if not place.startswith(SITE_URL):
+                continue
+            if place in parsed:
+                anchors = parsed[place].anchors
+                found = not target.fragment or unquote(target.fragment) in anchors
+            else:
+                found = (site.path / place.removeprefix(SITE_URL)).is_file()
+            if not found:
+                broken.append(f"{address}: {link}")
+    assert broken == []
+
+
+def test_every_anchor_is_there_once(parsed: dict[str, Page]) -> None:
+    twice = [
+        f"{address}#{anchor}"
+        for address, page in parsed.items()
+        for anchor in {anchor for anchor in page.anchors if page.anchors.count(anchor) > 1}
+        if not anchor.startswith("__")  # Material's own, in <input> and <label>
+    ]
+    assert twice == []
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Site, parsed: dict[str, Page]) -> None:
+    for address, page in parsed.items():
+        assert [link for link in page.loads if urlsplit(link).netloc] == [], address
+    for file in site.path.rglob("*.css"):
+        assert not re.search(r"url\(['\"]?(https?:)?//|@import", file.read_text()), file
+
+
+def test_formulas_are_in_the_page(parsed: dict[str, Page], site: Site) -> None:
+    for page in PAGES:
+        source = re.sub(r"```.*?```|`[^`]*`", "", (ROOT / "docs" / page).read_text(), flags=re.S)
+        if "$" in source:
+            html = (site.path / page).with_suffix("") / "index.html"
+            if page.endswith("index.md"):
+                html = (site.path / page).with_suffix(".html")
+            assert "math" in Page(html).tags, page
+            assert "arithmatex" not in html.read_text(), page
+
+
+def test_llms_txt_lists_every_page_as_markdown(site: Site) -> None:
+    text = (site.path / "llms.txt").read_text()
+    listed = re.findall(rf"\]\({SITE_URL}([^)]*)\)", text)
+    assert sorted(listed) == PAGES
+    for page in listed:
+        assert (site.path / page).read_text().lstrip().startswith("#"), page
+
+
+def test_preview_is_there(site: Site) -> None:
+    html = (site.path / "index.html").read_text()
+    image = re.search(r'property="og:image" content="([^"]*)"', html)
+    assert image is not None
+    assert (site.path / image[1].removeprefix(SITE_URL)).is_file()
+
+
+def test_page_that_is_not_there_helps(site: Site) -> None:
+    html = (site.path / "404.html").read_text()
+    assert "search" in html
+    for page in PAGES:
+        assert f'href="/gradcheck/{page.removesuffix("index.md").removesuffix(".md")}' in html
