@@ -1,8 +1,8 @@
 """Name the classical bug that explains the wrong entries of a gradient.
 
-Every hypothesis predicts the gradient that its bug would give. It is named only where it accounts
-for nearly all that is wrong, entry by entry: abs(a - predicted) <= 1e-3 abs(a - n) + error bars.
-What is wrong and not explained is described by where it lies: a layer, a row, an entry.
+A hypothesis predicts the gradient that its bug would give. It is named only where it accounts for
+nearly all that is wrong, entry by entry: abs(a - predicted) <= 1e-3 abs(a - n) + error bars. What
+no hypothesis explains is described by where it lies: one entry, one row, from one layer down.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gradcheck.checking.report import Finding
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
 TOLERANCE = 1e-3  # the part of abs(a - n) that a hypothesis may leave unexplained
+PROOF = 0.03  # an entry whose tolerance is a larger part of abs(a - n) proves nothing
 
 
 class ArrayCheck(NamedTuple):
@@ -34,15 +37,6 @@ class ArrayCheck(NamedTuple):
     numerical: NDArray[Any]
     error: NDArray[Any]
     wrong: NDArray[np.bool_]
-
-
-class Finding(NamedTuple):
-    """Where the gradient is wrong, the bug's name, the numbers that say so, and where to look."""
-
-    where: str
-    bug: str
-    evidence: str
-    look_at: str
 
 
 def diagnose(
@@ -69,26 +63,22 @@ def diagnose(
     >>> [finding[:3] for finding in diagnose([check])]
     [('w', 'sign', 'a / n = -1 in 3 of 3 entries')]
     """
-    checks = _forward([_as_float64(check) for check in arrays])
     sizes = sorted({int(size) for size in batch_sizes if size > 1})
     with np.errstate(all="ignore"):
+        checks = _forward([_prepared(check) for check in arrays])
         broken = [check for check in checks if not np.isfinite(check.analytic).all()]
         wrong = [c for c in checks if c.wrong.any() and np.isfinite(c.analytic).all()]
-        right = [check for check in checks if not check.wrong.any()]
         findings, unexplained = _explain(checks, wrong, sizes)
-        pattern = _describe(checks, unexplained, right)
-    return (*_not_finite(broken), *findings, *pattern)
+        return (*_not_finite(broken), *findings, *_describe(checks, unexplained))
 
 
-# --- the arrays -----------------------------------------------------------------------------------
+# --- the arrays ---------------------------------------------------------------------------------
 
 
-def _as_float64(check: ArrayCheck) -> ArrayCheck:
-    x, analytic, numerical, error = (
-        np.atleast_1d(np.asarray(field, np.float64)) for field in check[1:5]
-    )
-    wrong = np.atleast_1d(np.asarray(check.wrong, np.bool_))
-    return ArrayCheck(check.name, x, analytic, numerical, error, wrong)
+def _prepared(check: ArrayCheck) -> ArrayCheck:
+    x, a, n, error = (np.atleast_1d(np.asarray(field, np.float64)) for field in check[1:5])
+    wrong = np.atleast_1d(check.wrong) & (np.isfinite(n) | ~np.isfinite(a))
+    return ArrayCheck(check.name, x, a, n, np.nan_to_num(error, posinf=np.inf), wrong)
 
 
 def _forward(checks: list[ArrayCheck]) -> list[ArrayCheck]:
@@ -104,134 +94,130 @@ def _names(checks: Sequence[ArrayCheck]) -> str:
     return ", ".join(check.name or "the gradient" for check in checks)
 
 
+def _seen(check: ArrayCheck) -> tuple[NDArray[Any], ...]:
+    """Return x, a, n and the error bar of the wrong entries."""
+    x, a, n, error = (field[check.wrong] for field in check[1:5])
+    return x, a, n, error
+
+
 def _place(check: ArrayCheck) -> tuple[str, str]:
-    """Where the wrong entries lie: ("one row", "W1[3, :]"), or ("", "W1") if all over it."""
+    """Return where the wrong entries lie: ("one row", "W1[3, :]"), or ("", "W1")."""
     index = [str(i[0]) if (i == i[0]).all() else ":" for i in np.nonzero(check.wrong)]
-    elsewhere = np.ones(check.wrong.shape, bool)
+    elsewhere = np.ones(check.wrong.shape, np.bool_)
     elsewhere[tuple(slice(None) if i == ":" else int(i) for i in index)] = False
     if not check.analytic[elsewhere].any():  # 0 = 0 does not prove the others right
         return "", _names([check])
-    bug = "one entry" if ":" not in index else "one slice"
-    if check.x.ndim == 2 and bug == "one slice":
-        bug = "one row" if index[1] == ":" else "one column"
-    return bug, f"{check.name}[{', '.join(index)}]"
-
-
-def _seen(check: ArrayCheck) -> tuple[NDArray[Any], ...]:
-    """`analytic`, `numerical`, `error` and `x` of the wrong entries."""
-    seen = check.wrong & np.isfinite(check.numerical)
-    error = np.nan_to_num(check.error, posinf=np.inf)
-    return check.analytic[seen], check.numerical[seen], error[seen], check.x[seen]
+    kind = "one entry" if ":" not in index else "one slice"
+    if kind == "one slice" and check.x.ndim == 2:
+        kind = "one row" if index[1] == ":" else "one column"
+    return kind, f"{check.name}[{', '.join(index)}]"
 
 
 def _share(check: ArrayCheck) -> str:
-    """How much of the array is wrong: "in 6 of 8 entries"; 0 = 0 does not count."""
+    """Return how much of the array is wrong; where both values are 0 does not count."""
     measured = np.isfinite(check.numerical)
     alive = measured & ((check.analytic != 0) | (check.numerical != 0))
-    return f"in {np.sum(check.wrong & measured)} of {np.sum(alive)} entries"
+    sampled = "" if measured.all() else " measured"
+    return f"in {np.sum(check.wrong)} of {np.sum(alive)} entries{sampled}"
 
 
 def _explained(check: ArrayCheck, predicted: NDArray[Any], amplify: float = 1.0) -> int:
-    """Count the wrong entries that prove `predicted`; 0 if one of them contradicts it."""
-    a, n, error, _ = _seen(check)
+    """Return how many wrong entries prove `predicted`; 0 if one contradicts it."""
+    _, a, n, error = _seen(check)
     gap = np.abs(a - n)
-    if not gap.size:
-        return 0
     room = TOLERANCE * gap + 1e-5 * gap.max() + 3 * max(1.0, amplify) * error
-    proves = room <= 0.1 * gap  # where the error bar is as large as the gap, anything fits
-    return int(proves.sum()) if (np.abs(a - predicted) <= room).all() else 0
+    fits = (np.abs(a - predicted) <= room).all()
+    return int(np.sum(room <= PROOF * gap)) if fits else 0
 
 
-# --- the hypotheses: each explains all that is wrong in an array, or says nothing -------------------
+def _slope(u: NDArray[Any], v: NDArray[Any]) -> Any:
+    """Return the constant c that brings c u nearest to v; NaN where u is 0."""
+    unit = u / np.abs(u).max()
+    return unit @ v / (unit @ u)
+
+
+# --- hypotheses: each explains all that is wrong in an array, or returns None ---------------------
 
 
 def _never_written(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    if _seen(check)[0].any() or not _explained(check, np.zeros(_seen(check)[0].shape)):
+    if _seen(check)[1].any():
         return None
     evidence = f"a is exactly 0 {_share(check)}, n is not"
-    look_at = "the line that fills it in: missing, overwritten, or it stops one short"
-    return Finding(_place(check)[1], "never written", evidence, look_at)
+    return Finding(_place(check)[1], "never written", evidence, NEVER_WRITTEN)
 
 
 def _loss_ignores_it(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     numerical = check.numerical[np.isfinite(check.numerical)]
-    if numerical.any():
+    if numerical.any() or _place(check)[0]:
         return None
     evidence = f"n is exactly 0 in {numerical.size} of {numerical.size} entries, a is not"
-    look_at = (
-        "`fun`: does it use this array, or a global or older copy of it? Are all its units dead?"
-    )
+    look_at = "`fun`: does it use this array, or a global or a copy of it? Are its units all dead?"
     return Finding(_names([check]), "loss ignores it", evidence, look_at)
 
 
 def _constant_ratio(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    a, n, _, _ = _seen(check)
+    _, a, n, _ = _seen(check)
     ratio = _slope(n, a)
     told = _explained(check, ratio * n, abs(ratio))
     if not told or abs(ratio) <= TOLERANCE or _place(check)[0]:
-        return None  # one row, one column, one entry: that tells more
+        return None  # that it is one row tells more than its ratio
     named = _name_ratio(ratio, sizes, TOLERANCE if told > 2 else 0.1 * TOLERANCE)
     if named is None and told < 3:
-        return None  # two numbers always have some ratio
-    bug, meaning, look_at = named or (
-        "factor",
-        _plain(ratio),
-        "a constant multiplied in or left out: a learning rate, a count of outputs, a sum twice",
-    )
-    evidence = f"a / n = {meaning} {_share(check)}"
-    return Finding(_place(check)[1], bug, evidence, look_at)
+        return None  # two entries may share a ratio by chance
+    bug, value, look_at = named or ("factor", _fraction(ratio), CONSTANT)
+    return Finding(_names([check]), bug, f"a / n = {value} {_share(check)}", look_at)
 
 
 def _l2_term(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    a, n, _, x = _seen(check)
+    x, a, n, _ = _seen(check)
     missing = _slope(x, n - a)
     if _explained(check, n - missing * x) < 3:
         return None
-    evidence = f"n - a = {missing:.4g} times the parameter {_share(check)}"
     if missing > 0:
         look_at = (
-            f"the L2 term: forgotten if it adds {missing:.4g} times the parameter to the gradient, "
-            f"of the wrong sign if it adds {missing / 2:.4g}, half of it if {2 * missing:.4g}"
+            f"the L2 term of the gradient: forgotten if it should be {missing:.4g} times the "
+            f"parameter, of the wrong sign if {missing / 2:.4g}, half of it if {2 * missing:.4g}"
         )
     else:
         look_at = (
-            f"the L2 term: doubled if it adds {-missing:.4g} times the parameter to the gradient; "
-            "or the loss leaves this array out (biases, as a rule) and the gradient does not"
+            f"the L2 term of the gradient: doubled if it should be {-missing:.4g} times the "
+            "parameter; too much if the loss leaves this array out (as a rule, the biases)"
         )
+    evidence = f"n - a = {missing:.4g} times the parameter {_share(check)}"
     return Finding(_place(check)[1], "L2 term", evidence, look_at)
 
 
 def _ratio_beside_l2(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    """a = ratio g + decay x where n = g + decay x: the data term is wrong, the L2 term right."""
-    if _place(check)[0] or _constant_ratio(check, sizes) or _l2_term(check, sizes):
+    """Explain a = ratio g + l2 x where n = g + l2 x: the L2 term is right and the rest is not."""
+    if _constant_ratio(check, sizes) or _l2_term(check, sizes):
         return None
-    a, n, _, x = _seen(check)
-    columns = np.column_stack([n, x])
-    ratio, rest = np.linalg.lstsq(columns, a)[0]
-    decay = rest / (1 - ratio)
+    x, a, n, _ = _seen(check)
+    apart = x - _slope(n, x) * n
+    rest = _slope(apart, a)
+    ratio = _slope(n, a - rest * x)
+    l2 = rest / (1 - ratio)
+    told = _explained(check, ratio * n + rest * x, abs(ratio))
+    if told > 2 and l2 > 0 and abs(ratio) <= TOLERANCE and not _explained(check, 0 * a):
+        evidence = f"a is {l2:.4g} times the parameter {_share(check)}: an L2 term and nothing else"
+        return Finding(_place(check)[1], "never written", evidence, NEVER_WRITTEN)
     named = _name_ratio(ratio, sizes, TOLERANCE)
-    if named is None or decay <= 0 or _explained(check, columns @ (ratio, rest), abs(ratio)) < 5:
+    if told < 5 or not l2 > 0 or named is None or _place(check)[0]:
         return None
-    bug, meaning, look_at = named
-    evidence = (
-        f"a / n = {meaning} {_share(check)}, once an L2 term of {decay:.4g} times the parameter, "
-        "which is right, is taken off both"
-    )
-    return Finding(_place(check)[1], bug, evidence, look_at)
+    bug, value, look_at = named
+    evidence = f"without a right L2 term, {l2:.4g} times the parameter, a / n = {value}"
+    return Finding(_names([check]), bug, f"{evidence} {_share(check)}", look_at)
 
 
 def _transposed(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     if check.x.ndim != 2 or min(check.x.shape) < 2:
         return None
-    order = np.arange(check.x.size).reshape(check.x.shape).T.reshape(check.x.shape)
-    told = _reordered(check, order)
+    rows, columns = check.x.shape
+    told = _reordered(check, np.arange(check.x.size).reshape(rows, columns).T)
     if not told:
         return None
-    evidence = f"a[i, j] = n[j, i] in {told} entries that the transpose moves"
-    if check.x.shape[0] != check.x.shape[1]:
-        evidence = f"a is the transpose of n, reshaped, in {told} entries that this moves"
-    look_at = "the product that makes it: X.T @ delta, not delta.T @ X (or a `reshape` for a `.T`)"
-    return Finding(_names([check]), "transposed", evidence, look_at)
+    form = "a[i, j] = n[j, i]" if rows == columns else "a = n.T.reshape(n.shape)"
+    look_at = "the product: A.T @ delta turned into delta.T @ A, or a `reshape` that stands for .T"
+    return Finding(_names([check]), "transposed", f"{form}, shown by {told} entries", look_at)
 
 
 def _permuted(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
@@ -239,13 +225,12 @@ def _permuted(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     for axis in {0, check.x.ndim - 1}:
         what = "entries" if check.x.ndim == 1 else "columns" if axis else "rows"
         for order in _orders(check, axis):
-            told = _reordered(check, np.take(index, order, axis))
-            if told:
-                moved = np.nonzero(order != np.arange(order.size))[0]
-                start = ", ".join(f"{order[i]} to {i}" for i in moved[:4])
-                more = ", ..." if moved.size > 4 else ""
-                evidence = f"a holds the {what} of n in another order ({start}{more}): {told} fit"
-                look_at = "an index off by one, a sort or shuffle, arrays joined in another order"
+            if told := _reordered(check, np.take(index, order, axis)):
+                moved = np.flatnonzero(order != np.arange(order.size))
+                moves = [f"{order[i]} stands at {i}" for i in moved[:3]]
+                evidence = f"the {what} of n in another order: {', '.join(moves)}"
+                evidence += f"{', ...' if moved.size > 3 else ''}; shown by {told} entries"
+                look_at = "an index off by one, a slice [::-1], arrays joined in another order"
                 return Finding(_names([check]), "permuted", evidence, look_at)
     return None
 
@@ -253,95 +238,89 @@ def _permuted(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
 VALUES = (_never_written, _loss_ignores_it, _constant_ratio, _l2_term, _ratio_beside_l2)
 ORDERS = (_transposed, _permuted)
 
-
-def _slope(u: NDArray[Any], v: NDArray[Any]) -> float:
-    """The constant c that brings c u nearest to v."""
-    unit = u / np.abs(u).max(initial=0.0)
-    return float(unit @ v / (unit @ u))
-
-
-def _plain(value: float) -> str:
-    """0.25 as "0.25 (1/4)"."""
-    inverse = 1 / value
-    simple = abs(inverse) > 1.5 and abs(inverse - round(inverse)) <= TOLERANCE
-    return f"{value:.4g}" + (f" (1/{round(inverse)})" if simple else "")
+NEVER_WRITTEN = "the line that fills it in: missing, overwritten, or a loop that ends too early"
+SIGN = "a difference turned round, y - y_hat for y_hat - y, or a minus lost"
+HALF = "the half in the loss: 1/2 r^2 has the derivative r, but r^2 has 2 r"
+MEAN = "the loss and the gradient disagree on mean or sum: divide by N in both or in neither"
+CONSTANT = "a constant that stands in one of the two only: a learning rate, a number of outputs"
 
 
 def _name_ratio(
     ratio: float, sizes: Sequence[int], tolerance: float
 ) -> tuple[str, str, str] | None:
-    """The bug, the value and the place to look of a ratio that has a meaning of its own."""
-    sign = "a difference turned round, y - y_hat for y_hat - y, or a minus lost"
-    half = "the half in the loss: 1/2 r^2 has the derivative r, and r^2 has 2 r"
-    mean = "the loss and the gradient disagree on mean or sum: divide by N in both or in neither"
-    also = "; 2 is the length of an array in `args`, too" if 2 in sizes else ""
-    known = [(-1.0, "sign", "", sign), (2.0, "factor", also, half), (0.5, "factor", also, half)]
+    """Return bug, value and look_at for a ratio that has a meaning of its own."""
+    also = "; 2 is the length of an array in `args`, too," if 2 in sizes else ""
+    known = [(-1.0, "sign", "", SIGN), (2.0, "factor", also, HALF), (0.5, "factor", also, HALF)]
     for size in sizes:
-        note = f"; {size} is the length of an array in `args`"
+        note = f"; {size} is the length of an array in `args`;"
         values = (size, 1 / size, size / (size - 1), (size - 1) / size, 2 * size, 0.5 / size)
-        known += [(value, "batch size", note, mean) for value in values]
+        known += [(value, "batch size", note, MEAN) for value in values]
     for value, bug, note, look_at in known:
         if abs(ratio - value) <= tolerance * abs(value - 1):
-            return bug, _plain(value) + note, look_at
+            return bug, _fraction(value) + note, look_at
         if abs(ratio + value) <= tolerance * abs(value + 1):
-            return bug, _plain(-value) + note, f"{look_at}; and {sign}"
+            return bug, _fraction(-value) + note, f"{look_at}; and {SIGN}"
     return None
 
 
-def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
-    """Count the wrong entries that prove a = n[source]; 0 if an entry contradicts it.
+def _fraction(value: float) -> str:
+    """Return 0.25 as "0.25 (1/4)"."""
+    inverse = 1 / value
+    simple = abs(inverse) > 1.5 and abs(inverse - round(inverse)) <= TOLERANCE
+    return f"{value:.4g}" + (f" (1/{round(inverse)})" if simple else "")
 
-    An L2 term added after the mix-up is allowed for: a - n[source] = decay (x - x[source]).
+
+def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
+    """Return how many wrong entries prove a = n[source]; 0 if an entry contradicts it.
+
+    An L2 term may have been added after the mix-up: a - n[source] = l2 (x - x[source]).
     """
     x, a, n, error = (field.ravel() for field in check[1:5])
-    known = np.nonzero(np.isfinite(n[source.ravel()]))[0]
+    known = np.flatnonzero(np.isfinite(n[source.ravel()]))
     origin = source.ravel()[known]
     gap = np.abs(a - n)[origin]
     room = TOLERANCE * np.sqrt(np.mean(gap**2)) + 3 * error[origin]
-    target, basis = a[known] - n[origin], x[known] - x[origin]
-    told = int(np.sum(check.wrong.ravel()[origin] & (room <= 0.1 * gap)))
-    if told >= 2 and (np.abs(target) <= room).all():
+    left, shift = a[known] - n[origin], x[known] - x[origin]
+    told = int(np.sum(check.wrong.ravel()[origin] & (room <= PROOF * gap)))
+    if told >= 2 and (np.abs(left) <= room).all():
         return told
-    decay = _slope(basis, target)
-    fits = told >= 5 and decay > 0 and (np.abs(target - decay * basis) <= room).all()
+    l2 = _slope(shift, left)
+    fits = told >= 5 and l2 > 0 and (np.abs(left - l2 * shift) <= room).all()
     return told if fits else 0
 
 
 def _orders(check: ArrayCheck, axis: int) -> Iterator[NDArray[np.intp]]:
-    """Orders of the rows (axis 0) or columns that are worth a look."""
+    """Yield the orders of the rows (axis 0) or columns that are worth a look."""
     size = check.x.shape[axis]
     wrong, a, n = (
         np.moveaxis(field, axis, 0).reshape(size, -1)
         for field in (check.wrong, check.analytic, check.numerical)
     )
-    rows = np.nonzero(wrong.any(axis=1))[0]
     same = np.arange(size)
-    if rows.size == 2:
-        swapped = same.copy()
-        swapped[rows] = rows[::-1]
-        yield swapped
     yield from (np.roll(same, 1), np.roll(same, -1), same[::-1])
-    if rows.size <= 1000 and np.isfinite(n).all():  # each row of a beside the nearest row of n
+    rows = np.flatnonzero(wrong.any(axis=1))
+    if rows.size == 2:
+        yield np.where(same == rows[0], rows[1], np.where(same == rows[1], rows[0], same))
+    elif rows.size <= 1000 and np.isfinite(n).all():  # each row of a from the row of n nearest it
         telling = np.argsort(np.ptp(n, axis=0))[-8:]
         a, n = a[np.ix_(rows, telling)], n[np.ix_(rows, telling)]
-        nearest = rows[[int(np.argmin(np.abs(n - row).max(axis=1))) for row in a]]
-        if np.unique(nearest).size == rows.size:
-            matched = same.copy()
-            matched[rows] = nearest
-            yield matched
+        nearest = [rows[np.abs(n - row).max(axis=1).argmin()] for row in a]
+        if len(set(nearest)) == len(nearest):
+            same[rows] = nearest
+            yield same
 
 
-# --- all arrays together ----------------------------------------------------------------------------
+# --- all arrays together --------------------------------------------------------------------------
 
 
 def _not_finite(broken: Sequence[ArrayCheck]) -> list[Finding]:
     if not broken:
         return []
     counts = [f"{np.sum(~np.isfinite(c.analytic))} of {c.analytic.size}" for c in broken]
-    evidence = f"NaN or infinite: {', '.join(counts)} entries"
-    look_at = "log(0), 0 / 0, exp that overflows, or an array from np.empty that was never filled"
+    evidence = f"a is NaN or infinite in {', '.join(counts)} entries"
+    look_at = "log(0), 0 / 0, an exp that overflows, an array from np.empty that was never filled"
     if len(broken) > 1:
-        look_at += f"; going backwards, {_names(broken[-1:])} is the first"
+        look_at += f"; going backwards, {broken[-1].name} is the first"
     return [Finding(_names(broken), "not finite", evidence, look_at)]
 
 
@@ -350,114 +329,112 @@ def _explain(
 ) -> tuple[list[Finding], list[ArrayCheck]]:
     """Explain all wrong arrays by one bug, else each by its own; return those still unexplained."""
     if len(wrong) > 1 and not all(_place(check)[0] for check in wrong):
-        others = any(c.analytic.any() for c in checks if all(c is not w for w in wrong))
+        others = sum(bool(check.analytic.any()) for check in checks) > len(wrong)
         name = _names(wrong) if others else "every array"
         for spare_biases in (False, True):
             joined = _join(wrong, name, spare_biases)
-            findings = [f for values in VALUES if (f := values(joined, sizes))]
-            if findings:
+            if findings := [f for explain in VALUES if (f := explain(joined, sizes))]:
                 return findings, []
-    groups: dict[tuple[str, str], list[Finding]] = {}
-    unexplained: list[ArrayCheck] = []
-    for check in wrong:
-        findings = [f for explains in VALUES + ORDERS if (f := explains(check, sizes))]
-        for finding in findings:
-            groups.setdefault((finding.bug, finding.look_at), []).append(finding)
-        if not findings:
-            unexplained.append(check)
-    return [_merge(group) for group in reversed(groups.values())], unexplained
+    findings, unexplained = [], []
+    for check in wrong[::-1]:
+        found = [f for explain in VALUES + ORDERS if (f := explain(check, sizes))]
+        findings += found
+        unexplained += [] if found else [check]
+    return _merge(findings), unexplained[::-1]
 
 
 def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool) -> ArrayCheck:
-    """Lay arrays end to end; `spare_biases` hides the biases from the L2 term (x = 0)."""
+    """Lay arrays end to end; `spare_biases` keeps the L2 term off the biases (x = 0)."""
     spared = [c._replace(x=0 * c.x) if spare_biases and c.x.ndim == 1 else c for c in checks]
-    fields = zip(*(c[1:] for c in spared), strict=True)
-    return ArrayCheck(name, *(np.concatenate([f.ravel() for f in field]) for field in fields))
+    x, a, n, error, wrong = (
+        np.concatenate([field.ravel() for field in fields])
+        for fields in zip(*(c[1:] for c in spared), strict=True)
+    )
+    return ArrayCheck(name, x, a, n, error, wrong)
 
 
-def _merge(group: list[Finding]) -> Finding:
-    """One finding for the same bug in several arrays."""
-    first = group[0]
-    if len(group) == 1:
-        return first
-    where = ", ".join(finding.where for finding in group)
-    return first._replace(where=where, evidence=f"{first.where}: {first.evidence}; the rest alike")
+def _merge(findings: Sequence[Finding]) -> list[Finding]:
+    """Make one finding of those that name the same bug and the same place to look."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.bug, finding.look_at), []).append(finding)
+    merged = []
+    for first, *more in groups.values():
+        where = ", ".join(finding.where for finding in (first, *more))
+        evidence = f"{first.where}: {first.evidence}; the others alike" if more else first.evidence
+        merged.append(first._replace(where=where, evidence=evidence))
+    return merged
 
 
-def _describe(
-    checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck], right: Sequence[ArrayCheck]
-) -> list[Finding]:
+def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[Finding]:
     """Say where the arrays lie that no hypothesis explains, and what that tells of the fault."""
-    names, fine = [c.name for c in left], [c.name for c in right]
-    pairs = [(w, b) for w, b in pairwise(checks) if w.x.ndim > b.x.ndim == 1]
-    inputs = [w for w, b in pairs if w.name in names and b.name in fine]
-    sums = [b for w, b in pairs if b.name in names and w.name in fine]
-    local = [_local(check) for check in reversed(left) if _place(check)[0]]
-    from_the_start = len(left) > 1 and names == [c.name for c in checks[: len(left)]]
-    if len(local) == len(left) and not from_the_start:
-        return local
-    if left and len(inputs) == len(left):
+    names, right = {c.name for c in left}, {c.name for c in checks if not c.wrong.any()}
+    layers = [(w, b) for w, b in pairwise(checks) if w.x.ndim > b.x.ndim == 1]
+    inputs = [w for w, b in layers if w.name in names and b.name in right]
+    sums = [b for w, b in layers if b.name in names and w.name in right]
+    alive = [c for c in checks if c.wrong.any() or c.analytic.any()]
+    below = len(left) > 1 and names == {c.name for c in alive[: len(left)]}
+    local = [_local(check) for check in left[::-1] if _place(check)[0]]
+    if len(local) == len(left) and not below:
+        return _merge(local)
+    if len(inputs) == len(left):
         return [_layer_input(inputs)]
-    if left and len(sums) == len(left):
-        return [_bias_sum(sums)]
-    if from_the_start:
-        return [_layer(checks, left, right), *local]
-    return local + [_unknown(check) for check in reversed(left) if not _place(check)[0]]
+    if len(sums) == len(left):
+        evidence = f"{_names(sums)} wrong, the weights of the same layers right"
+        look_at = (
+            "delta is right, or the weights were wrong, too: look at its sum over the examples"
+        )
+        return [Finding(_names(sums), "bias sum", evidence, look_at)]
+    if below:
+        return [_layer(left, alive[len(left) :]), *_merge(local)]
+    return _merge(local) + [_unknown(check) for check in left[::-1] if not _place(check)[0]]
 
 
 def _local(check: ArrayCheck) -> Finding:
-    bug, where = _place(check)
-    a, n, _, _ = _seen(check)
+    kind, where = _place(check)
+    _, a, n, _ = _seen(check)
     ratio = _slope(n, a)
-    told = _explained(check, ratio * n, abs(ratio)) > (0 if a.size == 1 else 1)
-    evidence = f"wrong {_share(check)}" + (f"; a / n = {_plain(ratio)} there" if told else "")
-    look_at = (
-        f"the other entries are right: what is different about {where.removeprefix(check.name)}?"
-    )
-    return Finding(where, bug, evidence, look_at)
+    told = _explained(check, ratio * n, abs(ratio)) > 1 or _name_ratio(ratio, (), 1e-4)
+    evidence = f"wrong {_share(check)}" + (f", with a / n = {_fraction(ratio)}" if told else "")
+    look_at = "the others are right: an index off by one, or a line that treats this one apart"
+    return Finding(where, kind, evidence, look_at)
 
 
 def _layer_input(weights: Sequence[ArrayCheck]) -> Finding:
     evidence = f"{_names(weights)} wrong, the biases of the same layers right"
-    spectra = [
-        np.linalg.svd(c.analytic - c.numerical, compute_uv=False)
-        for c in weights
-        if c.x.ndim == 2 and np.isfinite(c.numerical).all()
-    ]
-    if spectra and all(s.size > 2 and s[1] <= TOLERANCE * s[0] for s in spectra):
-        evidence += "; a - n is an outer product, as if one example were left out or came twice"
-    look_at = "the biases show that delta is right: look at what it is multiplied with, A.T @ delta"
+    if all(_is_outer_product(check.analytic - check.numerical) for check in weights):
+        evidence += "; a - n is one outer product, as if one example were left out or came twice"
+    look_at = "delta is right, or the biases were wrong, too: look at what it is multiplied with"
     return Finding(_names(weights), "layer input", evidence, look_at)
 
 
-def _bias_sum(biases: Sequence[ArrayCheck]) -> Finding:
-    evidence = f"{_names(biases)} wrong, the weights of the same layers right"
-    look_at = "the weights show that delta is right: look at its sum over the examples"
-    return Finding(_names(biases), "bias sum", evidence, look_at)
+def _is_outer_product(gap: NDArray[Any]) -> bool:
+    i, j = np.unravel_index(np.abs(gap).argmax(), gap.shape)[:2] if gap.ndim == 2 else (0, 0)
+    if gap.ndim != 2 or min(gap.shape) < 3:
+        return False
+    left = gap - np.outer(gap[:, j], gap[i]) / gap[i, j]
+    return bool(np.abs(left).max() <= TOLERANCE * np.abs(gap[i, j]))
 
 
-def _layer(
-    checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck], right: Sequence[ArrayCheck]
-) -> Finding:
-    last, later = left[-1], checks[len(left) :]
-    if not later:
-        look_at = "the start of the back-pass: the derivative of the loss by the output"
-        evidence = (
-            f"every array is wrong, going backwards from {last.name} on, and nothing simpler fits"
+def _layer(left: Sequence[ArrayCheck], later: Sequence[ArrayCheck]) -> Finding:
+    if later:
+        right = _names([check for check in later if not check.wrong.any()])
+        evidence = f"wrong: {_names(left)}; right: {right or 'none'}"
+        look_at = (
+            f"going backwards, {left[-1].name} is the first that is wrong: look at the lines that "
+            f"bring delta from {later[0].name} to it, the weights and the activation's derivative"
         )
-        return Finding(_names(left), "layer", evidence, look_at)
-    after = later[0]
-    evidence = f"wrong: {_names(left)}; right: {_names([c for c in later if c.name in {r.name for r in right}])}"
-    look_at = (
-        f"between {last.name} and {after.name}: the lines that carry delta back, "
-        f"the product with the weights and the derivative of the activation"
-    )
+    else:
+        evidence = "every array is wrong, and nothing simpler fits them all"
+        look_at = (
+            "where the back-pass starts: the derivative of the loss with respect to the output"
+        )
     return Finding(_names(left), "layer", evidence, look_at)
 
 
 def _unknown(check: ArrayCheck) -> Finding:
-    a, n, _, _ = _seen(check)
+    _, a, n, _ = _seen(check)
     off = np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))
-    evidence = f"wrong {_share(check)}, by {np.median(off):.2g} in the middle and {off.max():.2g} at most (relative)"
-    look_at = "no known bug fits: check one example, or one layer, and compare line by line"
+    evidence = f"wrong {_share(check)}, by {np.median(off):.1%} (median) to {off.max():.1%}"
+    look_at = "no bug that we know fits: try one example and one layer, and compare line by line"
     return Finding(_names([check]), "unknown", evidence, look_at)

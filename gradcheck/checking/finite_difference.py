@@ -234,13 +234,18 @@ class Ladder:
 
     def _next(self, best: Estimate | None) -> float | None:
         """Return the exponent of the next rung, or None where no rung would help."""
-        steps = sorted(rung.step for rung in self.rungs.values())
+        exponents = sorted(self.rungs)
+        steps = [self.rungs[exponent].step for exponent in exponents]
         if best is None:
             wanted = self.lowest - (1 if self.rungs else 2)
         elif best.dominant == "round-off" and best.step == steps[-2]:
-            wanted = self.highest + 1
+            flat = len(steps) > 3 and not any(rung.slope for rung in self.rungs.values())
+            wanted = math.inf if flat else self.highest + 1
         elif best.dominant == "truncation" and best.step == steps[0]:
-            wanted = self.lowest - 1
+            # Truncation falls by 16 a rung and round-off rises by 4: go where they should meet.
+            far = math.log(best.truncation / (best.round_off + TINY)) / math.log(64)
+            near = exponents[1] - exponents[0] > 1
+            wanted = self.lowest - (1 if near else min(max(int(far), 1), 4))
         elif best.dominant == "kink" and self.rungs[self.lowest].bar < best.kink / 8:
             wanted = self.lowest - 2
         else:
