@@ -48,9 +48,7 @@ def test_script_prints_what_the_page_shows(site: Site, page: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("page", EXECUTED)
-def test_each_block_alone_prints_what_the_page_shows(
-    site: Site, page: str, tmp_path: Path
-) -> None:
+def test_each_block_alone_prints_what_the_page_shows(site: Site, page: str, tmp_path: Path) -> None:
     alone = [block for block in site.blocks(page) if not block["session"]]
 
     def check(block: dict[str, Any]) -> str:

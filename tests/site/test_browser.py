@@ -1,0 +1,240 @@
+"""The site as a reader has it: in a browser, on a wide screen and a phone, in light and dark."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import axe_playwright_python
+import pytest
+from conftest import PAGES, Site, build, finished
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from serving import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WIDTHS = (1280, 390)
+SCHEMES = ("light", "dark")
+ADDRESSES = [re.sub(r"(index)?\.md$|$", "/", page, count=1).lstrip("/") for page in PAGES]
+LOST = "not/here"
+
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM.exists(),
+    reason=f"needs Chromium at {CHROMIUM}: install it, or set CHROMIUM to where it is",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def address(site: Site) -> Iterator[str]:
+    with serve(site.path) as served:
+        yield served
+
+
+@dataclass
+class Visit:
+    """What was noticed on one page."""
+
+    elsewhere: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    too_wide: list[str] = field(default_factory=list)
+    too_small: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+
+def listen(page: Page, visit: Visit, host: str) -> None:
+    """Note each request to another host, and each error in the console."""
+
+    def request(url: str) -> None:
+        if urlsplit(url).scheme in {"http", "https", "ws", "wss"} and urlsplit(url).netloc != host:
+            visit.elsewhere.append(url)
+
+    page.on("request", lambda asked: request(asked.url))
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    page.on(
+        "console",
+        lambda said: visit.errors.append(said.text) if said.type in {"error", "warning"} else None,
+    )
+
+
+# The text of figures as it is seen, in pixels; of a power, its base.
+SMALL_TEXT = """
+[...document.querySelectorAll(".figure svg")].flatMap(svg => {
+  const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width
+  return [...svg.querySelectorAll("text")].map(text => {
+    const parts = text.querySelector("tspan") ? [...text.querySelectorAll("tspan")] : [text]
+    const sizes = parts.map(part => parseFloat(getComputedStyle(part).fontSize))
+    return [text.textContent, scale * Math.max(...sizes)]
+  })
+}).filter(([text, size]) => size < 11).map(([text, size]) => `${text}: ${size} px`)
+"""
+
+
+def examine(page: Page) -> list[str]:
+    """Run axe, and say what it objects to."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
+    result = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+    return [
+        f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for violation in result["violations"]
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def visits(browser: Browser, address: str) -> Iterator[Callable[[str], Visit]]:
+    """Look at a page on each screen, once for all tests."""
+    with browser.new_context() as context:
+
+        @cache
+        def look(where: str) -> Visit:
+            visit = Visit()
+            for width in WIDTHS:
+                with context.new_page() as page:
+                    listen(page, visit, urlsplit(address).netloc)
+                    page.set_viewport_size({"width": width, "height": 900})
+                    page.goto(address + where, wait_until="networkidle")
+                    measured = page.evaluate("document.documentElement.scrollWidth")
+                    if measured > width:
+                        visit.too_wide.append(f"{measured} > {width}")
+                    visit.too_small += page.evaluate(SMALL_TEXT)
+                    for scheme in SCHEMES:
+                        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                        shown = {"light": "default", "dark": "slate"}[scheme]
+                        expect(page.locator(f"body[data-md-color-scheme={shown}]")).to_be_visible()
+                        visit.violations += [f"{width} {scheme} {said}" for said in examine(page)]
+            return visit
+
+        yield look
+
+
+@pytest.mark.parametrize("where", [*ADDRESSES, LOST])
+def test_no_other_host_is_asked(visits: Callable[[str], Visit], where: str) -> None:
+    assert visits(where).elsewhere == []
+
+
+@pytest.mark.parametrize("where", [*ADDRESSES, LOST])
+def test_console_holds_no_error(visits: Callable[[str], Visit], where: str) -> None:
+    told = "the server responded with a status of 404" if where == LOST else None
+    assert [error for error in visits(where).errors if not told or told not in error] == []
+
+
+@pytest.mark.parametrize("where", [*ADDRESSES, LOST])
+def test_page_is_no_wider_than_the_screen(visits: Callable[[str], Visit], where: str) -> None:
+    assert visits(where).too_wide == []
+
+
+@pytest.mark.parametrize("where", [*ADDRESSES, LOST])
+def test_page_is_accessible(visits: Callable[[str], Visit], where: str) -> None:
+    assert visits(where).violations == []
+
+
+@pytest.mark.parametrize("where", ADDRESSES)
+def test_text_in_figures_is_large_enough(visits: Callable[[str], Visit], where: str) -> None:
+    assert visits(where).too_small == []
+
+
+def search(page: Page, words: str) -> list[str]:
+    """Type into the search and give the addresses of what it finds."""
+    page.keyboard.press("/")
+    page.keyboard.type(words)
+    results = page.locator(".md-search-result__link")
+    expect(results.first).to_be_visible(timeout=15000)
+    return [str(results.nth(n).get_attribute("href")) for n in range(results.count())]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [("check_gradient", "reference/"), ("contributing", "contributing/")]
+)
+def test_search_finds(browser: Browser, address: str, words: str, found: str) -> None:
+    with browser.new_page() as page:
+        page.goto(address, wait_until="networkidle")
+        assert any(result.startswith(address + found) for result in search(page, words))
+
+
+def test_search_dialog_is_accessible(browser: Browser, address: str) -> None:
+    with browser.new_page() as page:
+        page.goto(address, wait_until="networkidle")
+        search(page, "gradient")
+        assert examine(page) == []
+
+
+def test_first_page_is_light(browser: Browser, address: str) -> None:
+    """All that the first page loads, search index included, in 150 KiB on the wire."""
+    with browser.new_page() as page:
+        sizes: list[float] = []
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.on(
+            "Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"])
+        )
+        page.goto(address, wait_until="networkidle")
+        assert len(sizes) > 5
+        assert sum(sizes) <= 150 * 1024
+
+
+def test_page_is_whole_without_javascript(browser: Browser, site: Site, address: str) -> None:
+    with browser.new_context(java_script_enabled=False) as context, context.new_page() as page:
+        page.goto(address + "contributing/")
+        shown = page.locator(".executed .output").all_inner_texts()
+        printed = [block["output"] for block in site.blocks("contributing.md") if block["output"]]
+        assert [text.strip() for text in shown] == [text.strip() for text in printed]
+        expect(page.locator("math").first).to_be_visible()
+        expect(page.locator(".figure svg").first).to_be_visible()
+
+
+def test_copy_takes_code_alone(browser: Browser, site: Site, address: str) -> None:
+    with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        page.goto(address + "contributing/", wait_until="networkidle")
+
+        def copied(kind: str) -> Any:
+            page.locator(f"{kind} button[data-md-type=copy]").first.click()
+            return page.evaluate("navigator.clipboard.readText()")
+
+        assert copied(".executed").strip() == site.blocks("contributing.md")[0]["code"]
+        assert copied(".language-console").startswith("git clone")
+        assert page.locator(".executed .output button").count() == 0
+
+
+def test_figures_follow_the_colours_of_the_page(browser: Browser, address: str) -> None:
+    inks = set()
+    for scheme in ("light", "dark"):
+        with browser.new_context(color_scheme=scheme) as context, context.new_page() as page:
+            page.goto(address + "contributing/", wait_until="networkidle")
+            colours = "getComputedStyle(document.querySelector('.figure svg text')).fill"
+            inks.add(page.evaluate(colours))
+    assert len(inks) == 2
+
+
+def test_copy_on_disk_works_with_search(browser: Browser, tmp_path: Path) -> None:
+    finished(build(tmp_path / "site", OFFLINE="true", SITE_EXECUTE="false"))
+    with browser.new_page(viewport={"width": 1280, "height": 900}) as page:
+        visit = Visit()
+        listen(page, visit, "")
+        page.goto((tmp_path / "site" / "index.html").as_uri(), wait_until="networkidle")
+        found = search(page, "contributing")
+        assert any(result.startswith("file:") and "contributing.html" in result for result in found)
+        page.goto(found[0])
+        expect(page.locator("h1").first).to_be_visible()
+        assert visit.elsewhere == []
+        assert visit.errors == []
