@@ -163,9 +163,10 @@ def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdow
     look = {option: value for option, value in block.options.items() if option in LOOK}
     shown = MarkdownConverter(md).convert(code_block("python", block.code, **look))
     if block.output and "html" in block.options:
-        shown += Markup(f'<div class="output">{block.output}</div>')
+        shown += Markup(f'<div class="output" data-search-exclude>{block.output}</div>')
     elif block.output:
-        shown += Markup(f'<pre class="output"><samp>{html.escape(block.output)}</samp></pre>')
+        text = html.escape(block.output)
+        shown += Markup(f'<pre class="output" data-search-exclude><samp>{text}</samp></pre>')
     for count, svg in enumerate(block.figures):
         unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{id}-{count}-", svg)
         shown += Markup(f'<figure class="figure" data-search-exclude>{unique}</figure>')

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from conftest import PAGES, ROOT, Site
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SITE_URL = "https://gradcheck.github.io/gradcheck/"
 EXECUTED = [page for page in PAGES if 'exec="true"' in (ROOT / "docs" / page).read_text()]

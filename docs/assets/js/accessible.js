@@ -1,7 +1,9 @@
-// What Material leaves unnamed or out of reach of the keyboard.
-const scrolling = ".output, .figure, div.formula, .md-typeset__scrollwrap"
+// What Material leaves unnamed, or out of reach of the keyboard.
+const scrolling = ".output, .figure, div.formula, .md-typeset__scrollwrap, pre > code"
+let waiting = false
 
 const mend = () => {
+  waiting = false
   document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search")
   document.querySelectorAll(".md-code__nav:not([aria-label])").forEach((nav, number) =>
     nav.setAttribute("aria-label", `Code block ${number + 1}`))
@@ -10,6 +12,11 @@ const mend = () => {
     else box.removeAttribute("tabindex")
 }
 
-new MutationObserver(mend).observe(document.body, { childList: true, subtree: true })
-addEventListener("resize", mend)
+const soon = () => {
+  if (!waiting) requestAnimationFrame(mend)
+  waiting = true
+}
+
+new MutationObserver(soon).observe(document.body, { childList: true, subtree: true })
+addEventListener("resize", soon)
 mend()
