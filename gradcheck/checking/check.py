@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,7 +43,9 @@ def check_gradient(
         parameters = Parameters(x0)
         evaluator = Evaluator(fun, parameters, args)
         analytic = _values(grad, parameters, args)
-        coarsest = max(evaluator.eps, *(float(np.finfo(a.dtype).eps) for a in [*parameters.x0, *analytic]))
+        coarsest = max(
+            evaluator.eps, *(float(np.finfo(a.dtype).eps) for a in [*parameters.x0, *analytic])
+        )
         if rtol is None:
             rtol = 1e-6 if coarsest < 1e-10 else 1e-3
         if method == "auto":
@@ -113,7 +114,7 @@ def _values(grad: Any, parameters: Parameters, args: Sequence[Any]) -> list[Arra
             i = int(np.argmax(differs))
             raise ValueError(
                 f"`grad` gave two values at the same point, {first[i]!r} and {second[i]!r} for "
-                f"{parameters.entry_name(k, i)}: fix the seed of its dropout, shuffling or sampling."
+                f"{parameters.entry_name(k, i)}: fix the seed of its dropout or shuffling."
             )
     return values
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.checking.entries import Tolerance, examine, note, two_calls
+from gradcheck.checking.entries import EntryJudge
 from gradcheck.checking.evaluation import Evaluator
 from gradcheck.checking.finite_difference import (
     Estimate,
@@ -199,7 +199,7 @@ class Search:
             own = first_steps(np.array([math.sqrt(predicted)]), np.ones(1), self.noise)
             step = self.step or float(own[0])
         ladder = Ladder(line, self.evaluator, self.noise, step)
-        if parent is not None and (rung := ladder.first()) is not None:
+        if parent is not None and (rung := ladder.measure(0.0)) is not None:
             bar = parent.truncation + rung.bar
             quick = Residual(rung.slope, bar, parent.truncation, 0.0, slack, rung.step)
             if not quick.doubtful:
@@ -328,27 +328,22 @@ class Search:
         Those that do not fit at once are examined; `thorough` limits how many, for a region in
         which the directions have already shown most entries to be wrong.
         """
-        checked = CheckedArray.blank(k, indices, self.analytic[k][indices])
-        tolerance = Tolerance.of(self.analytic[k], self.rtol, self.atol)
-        scale = typical_sizes(self.x0[k])[indices]
-        steps = first_steps(checked.analytic.astype(float), scale, self.noise)
-        fits = two_calls(self.evaluator, checked, slice(None), steps, self.noise, tolerance)
-        misfits = np.flatnonzero(~fits)
-        checked.verdict[misfits] = Verdict.WRONG
+        judge = EntryJudge(
+            self.evaluator,
+            k,
+            self.analytic[k],
+            self.noise,
+            rtol=self.rtol,
+            atol=self.atol,
+            index=indices,
+        )
+        misfits = np.flatnonzero(~judge.two_calls(slice(None)))
+        judge.checked.verdict[misfits] = Verdict.WRONG
         for row in misfits[:thorough].tolist():
-            outcome = examine(
-                self.evaluator,
-                k,
-                int(indices[row]),
-                float(checked.analytic[row]),
-                self.noise,
-                tolerance,
-                float(steps[row]),
-            )
-            note(checked, row, outcome, tolerance)
+            judge.examine(row)
         self.excluded.append((k, indices))
-        self.checked.append(checked)
-        return checked
+        self.checked.append(judge.checked)
+        return judge.checked
 
     def _name(self, region: Region) -> str:
         names = self.parameters.names

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from gradcheck.checking.evaluation import Evaluator
 from gradcheck.checking.finite_difference import (
+    MAX_RUNGS,
     ROUND_OFF,
     Estimate,
     Floats,
@@ -20,41 +20,8 @@ from gradcheck.checking.finite_difference import (
 from gradcheck.checking.parameters import Array, Nudge
 from gradcheck.checking.report import CheckedArray, Reason, Verdict
 
-SURE = 3  # error bars a doubted entry must be off by: of thousands of entries, some are unlucky
-SPARE, LOOK = 40, 14  # calls beyond two an entry that a right gradient may cost; those of a look
-
-
-class Tolerance(NamedTuple):
-    """What an entry may differ by, besides the error bar of its numerical slope."""
-
-    rtol: float
-    atol: float
-    grain: float  # how finely the numbers of this array of the gradient are resolved
-
-    @classmethod
-    def of(cls, analytic: Array, rtol: float, atol: float) -> Tolerance:
-        """Take the grain from the precision of the gradient and the size of its entries.
-
-        An entry that is a sum of terms as large as its neighbours carries their rounding.
-        """
-        finite = analytic[np.isfinite(analytic)]
-        largest = float(np.max(np.abs(finite), initial=0.0))
-        return cls(rtol, atol, 10 * float(np.finfo(analytic.dtype).eps) * largest)
-
-    def __call__(self, analytic: Floats | float, numerical: Floats | float) -> Floats:
-        """Return the allowed difference, error bar not included."""
-        larger: Floats = np.maximum(np.abs(analytic), np.abs(numerical))
-        return self.atol + self.rtol * larger + self.grain
-
-
-class Outcome(NamedTuple):
-    """What is known of one entry."""
-
-    numerical: float
-    error: float
-    verdict: Verdict
-    reason: Reason
-    best_step: float
+SURE = 2  # error bars a doubted entry must be off by: of thousands of entries, some are unlucky
+SPARE = 40  # calls beyond two an entry that a right gradient may cost
 
 
 def check_entries(
@@ -67,165 +34,202 @@ def check_entries(
     step: float | None,
 ) -> list[CheckedArray]:
     """Check every entry of every array; 2 calls of the loss each where the gradient is right."""
-    checked = []
-    done = 0
+    checked, done = [], 0
     for k, a in enumerate(analytic):
-        tolerance = Tolerance.of(a, rtol, atol)
         done += a.size
-        checked.append(_check_array(evaluator, k, a, noise, tolerance, step, done))
+        judge = EntryJudge(evaluator, k, a, noise, rtol=rtol, atol=atol, step=step)
+        judge.check_all(2 * done + SPARE)
+        checked.append(judge.checked)
     return checked
 
 
-def _check_array(
-    evaluator: Evaluator,
-    array: int,
-    analytic: Array,
-    noise: float,
-    tolerance: Tolerance,
-    step: float | None,
-    done: int,
-) -> CheckedArray:
-    """Check one array in blocks, so that the first entries teach the others their step.
+class EntryJudge:
+    """Judges entries of one array, and keeps what was found as columns in `checked`.
 
-    With this array, `done` entries of the check are done.
+    Parameters
+    ----------
+    evaluator : the loss
+    array : which array
+    analytic : the whole gradient of that array, flat
+    noise : standard deviation of the noise in the loss
+    rtol, atol, step : as in `check_gradient`
+    index : which entries; all of them by default
     """
-    x = evaluator.parameters.x0[array]
-    checked = CheckedArray.blank(array, np.arange(x.size), analytic)
-    if step is None:
-        steps = first_steps(analytic.astype(float), typical_sizes(x), noise)
-    else:
-        steps = np.full(x.size, step)
 
-    def look(i: int, first: float) -> Outcome:
-        outcome = examine(evaluator, array, i, float(analytic[i]), noise, tolerance, first, step)
-        note(checked, i, outcome, tolerance)
-        return outcome
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        array: int,
+        analytic: Array,
+        noise: float,
+        *,
+        rtol: float,
+        atol: float,
+        step: float | None = None,
+        index: Array | None = None,
+    ) -> None:
+        self.evaluator, self.array, self.noise = evaluator, array, noise
+        self.rtol, self.atol, self.step = rtol, atol, step
+        x = evaluator.parameters.x0[array]
+        index = np.arange(x.size) if index is None else index
+        self.x, self.analytic = x[index], analytic[index].astype(float)
+        self.checked = CheckedArray.blank(array, index, analytic[index])
+        if step is None:
+            self.steps = first_steps(self.analytic, typical_sizes(x)[index], noise)
+        else:
+            self.steps = np.full(index.size, step)
+        # An entry is a sum of terms as large as its neighbours, and carries their rounding. In
+        # float64 that is far below any error bar, unless the units of the entries differ.
+        eps = float(np.finfo(analytic.dtype).eps)
+        largest = float(np.max(np.abs(analytic[np.isfinite(analytic)]), initial=0.0))
+        self.grain = 10 * eps * largest if eps > 1e-10 else 0.0
+        self.points = np.zeros((index.size, 2), dtype=x.dtype)
+        self.losses = np.zeros((index.size, 2))
 
-    at_once = np.zeros(x.size, dtype=bool)
-    start, length = 0, 1
-    while start < x.size:
-        rows = slice(start, min(start + length, x.size))
-        at_once[rows] = two_calls(evaluator, checked, rows, steps[rows], noise, tolerance)
-        for i in (np.flatnonzero(~at_once[rows]) + start).tolist():
-            outcome = look(i, float(steps[i]))
-            if step is None and outcome.verdict is Verdict.AGREE:
-                steps[i + 1 :] *= outcome.best_step / steps[i]
-        start, length = rows.stop, min(2 * length, 1024)
-    if step is not None:
-        return checked
+    def allowed(self, analytic: Floats | float, numerical: Floats | float) -> Floats:
+        """Return the allowed difference, the error bar not included."""
+        larger: Floats = np.maximum(np.abs(analytic), np.abs(numerical))
+        return self.atol + self.rtol * larger + self.grain
 
-    # Of the entries that only their error bar excused, look again at those it excused most.
-    excused = np.flatnonzero(at_once & (checked.error > checked.allowed / 2))
-    difference = np.abs(checked.analytic - checked.numerical) / checked.allowed
-    suspicious = False
-    for looks, i in enumerate(excused[np.argsort(-difference[excused], kind="stable")].tolist()):
-        spare = 2 * done + SPARE - evaluator.nfev
-        if not suspicious and (looks >= 2 or spare < LOOK):
-            break
-        suspicious |= look(i, 4 * float(steps[i])).verdict is Verdict.WRONG
-    return checked
+    def check_all(self, budget: int) -> None:
+        """Judge every entry; look twice at some while fewer than `budget` calls are spent.
 
+        Blocks double in length, so that the first entries teach the others their step.
+        """
+        size = self.steps.size
+        at_once = np.zeros(size, dtype=bool)
+        start, length = 0, 1
+        while start < size:
+            rows = slice(start, min(start + length, size))
+            at_once[rows] = self.two_calls(rows)
+            for row in (np.flatnonzero(~at_once[rows]) + start).tolist():
+                before = self.steps[row]
+                self.examine(row)
+                self.steps[row + 1 :] *= self.steps[row] / before
+            start, length = rows.stop, min(2 * length, 1024)
+        if self.step is not None:
+            return
+        # Of the entries that only their error bar excused, look again at those it excused most.
+        c = self.checked
+        excused = np.flatnonzero(at_once & (c.error > c.allowed / 2))
+        needed = np.abs(self.analytic - c.numerical)[excused] / c.allowed[excused]
+        suspicious = False
+        for looks, row in enumerate(excused[np.argsort(-needed, kind="stable")].tolist()):
+            spare = budget - self.evaluator.nfev
+            if not suspicious and (looks >= 2 or spare < 4):
+                break
+            limit = MAX_RUNGS if suspicious else 1 + spare // 2
+            suspicious |= self.examine(row, limit, sharper=True) is Verdict.WRONG
 
-def two_calls(
-    evaluator: Evaluator,
-    checked: CheckedArray,
-    rows: slice,
-    steps: Floats,
-    noise: float,
-    tolerance: Tolerance,
-) -> Array:
-    """Take one central difference for each of some entries; return which of them fit."""
-    index = checked.index[rows]
-    x = evaluator.parameters.x0[checked.array][index]
-    up, down = (x + steps).astype(x.dtype), (x - steps).astype(x.dtype)
-    up = np.where(up == x, np.nextafter(x, x.dtype.type(np.inf)), up)
-    down = np.where(down == x, np.nextafter(x, x.dtype.type(-np.inf)), down)
-    nudges: list[Nudge] = [
-        ((checked.array, i, value),)
-        for i, *pair in zip(index.tolist(), up, down, strict=True)
-        for value in pair
-    ]
-    losses = np.array(evaluator(nudges))
-    width = up.astype(float) - down.astype(float)
-    with np.errstate(invalid="ignore", over="ignore"):
-        numerical = (losses[0::2] - losses[1::2]) / width
-        noises = np.maximum(noise, evaluator.eps * np.abs(losses).reshape(-1, 2).max(axis=1) / 3)
-        bar = ROUND_OFF * noises / (width / 2)
-        analytic = checked.analytic[rows].astype(float)
-        difference = np.abs(analytic - numerical)
-        allowed = tolerance(analytic, numerical)
-        fits: Array = (difference <= allowed + bar) & np.isfinite(analytic)
-        checked.numerical[rows], checked.error[rows] = numerical, bar
-        checked.allowed[rows] = allowed + bar
-        checked.reason[rows] = np.where(difference <= allowed, Reason.GRADIENT, Reason.ROUND_OFF)
-    checked.verdict[rows] = Verdict.AGREE
-    return fits
+    def two_calls(self, rows: slice) -> Array:
+        """Take one central difference for each of some entries; return which of them fit."""
+        x, steps, c = self.x[rows], self.steps[rows], self.checked
+        up, down = (x + steps).astype(x.dtype), (x - steps).astype(x.dtype)
+        # Where x +- h rounds back to x, the nearest number on that side does instead.
+        self.points[rows, 0] = np.where(up == x, np.nextafter(x, x.dtype.type(np.inf)), up)
+        self.points[rows, 1] = np.where(down == x, np.nextafter(x, x.dtype.type(-np.inf)), down)
+        nudges: list[Nudge] = [
+            ((self.array, index, point),)
+            for index, pair in zip(c.index[rows].tolist(), self.points[rows], strict=True)
+            for point in pair
+        ]
+        self.losses[rows] = np.reshape(self.evaluator(nudges), (-1, 2))
+        width = self.points[rows, 0].astype(float) - self.points[rows, 1]
+        with np.errstate(invalid="ignore", over="ignore"):
+            numerical = (self.losses[rows, 0] - self.losses[rows, 1]) / width
+            rounding = self.evaluator.eps * np.abs(self.losses[rows]).max(axis=1) / 3
+            bar = ROUND_OFF * np.maximum(self.noise, rounding) / (width / 2)
+            difference = np.abs(self.analytic[rows] - numerical)
+            allowed = self.allowed(self.analytic[rows], numerical)
+            fits: Array = (difference <= allowed + bar) & np.isfinite(self.analytic[rows])
+        c.numerical[rows], c.error[rows], c.allowed[rows] = numerical, bar, allowed + bar
+        c.reason[rows] = np.where(difference <= allowed, Reason.GRADIENT, Reason.ROUND_OFF)
+        c.verdict[rows] = Verdict.AGREE
+        return fits
 
+    def examine(self, row: int, limit: int = MAX_RUNGS, *, sharper: bool = False) -> Verdict:
+        """Look at one entry, after its two calls, at more steps until its verdict is settled.
 
-def note(checked: CheckedArray, row: int, outcome: Outcome, tolerance: Tolerance) -> None:
-    """Write one outcome into the columns."""
-    checked.numerical[row], checked.error[row] = outcome.numerical, outcome.error
-    checked.allowed[row] = tolerance(float(checked.analytic[row]), outcome.numerical) + outcome.error
-    checked.verdict[row], checked.reason[row] = outcome.verdict, outcome.reason
-
-
-def examine(
-    evaluator: Evaluator,
-    array: int,
-    index: int,
-    analytic: float,
-    noise: float,
-    tolerance: Tolerance,
-    first: float,
-    step: float | None = None,
-) -> Outcome:
-    """Look at one entry at several steps, until its verdict is settled."""
-    a = float(analytic)
-    ladder = Ladder(entry_line(evaluator, array, index), evaluator, noise, first)
-    if step is not None:
-        value, error = ladder.fixed()
-        if not np.isfinite(error):
-            return Outcome(value, error, Verdict.UNRESOLVED, Reason.DOMAIN, step)
-        fits = abs(a - value) <= tolerance(a, value) + error
-        verdict = Verdict.AGREE if fits else Verdict.WRONG
-        return Outcome(value, error, verdict, Reason.TRUNCATION if fits else Reason.GRADIENT, step)
-
-    def enough(e: Estimate) -> bool:
-        allowed, difference = float(tolerance(a, e.value)), abs(a - e.value)
-        return (difference <= allowed and e.error + e.kink <= allowed) or (
-            ladder.confirmed(e) and difference > allowed + SURE * (e.error + e.kink)
+        Smaller steps first, for an entry that did not fit; larger ones for a `sharper` look at
+        one that its error bar excused.
+        """
+        c, x = self.checked, float(self.x[row])
+        line = entry_line(self.evaluator, self.array, int(c.index[row]))
+        width = float(self.points[row, 0]) - float(self.points[row, 1])
+        ladder = Ladder(line, self.evaluator, self.noise, width / 2)
+        up, down = (
+            (float(p) - x, float(f))
+            for p, f in zip(self.points[row], self.losses[row], strict=True)
         )
+        ladder.add(0.0, up, down)
+        if self.step is None:
+            best = ladder.climb(
+                lambda e: self._settled(row, e, ladder.confirmed(e), sharper),
+                limit,
+                second=1.0 if sharper else -1.0,
+            )
+        else:
+            best = ladder.fixed()
+        if best is None:
+            self._note(
+                row,
+                np.nan,
+                np.inf,
+                Verdict.UNRESOLVED,
+                Reason.NOISE if ladder.rungs else Reason.DOMAIN,
+            )
+            return Verdict.UNRESOLVED
+        verdict, reason, chosen = self._judge(row, best, ladder.estimates())
+        if verdict is Verdict.UNRESOLVED and limit < MAX_RUNGS:
+            return verdict  # the ladder was cut short: what the two calls said stands
+        error = SURE * chosen.error + (chosen.kink if verdict is not Verdict.AGREE else 0.0)
+        self._note(row, chosen.value, error, verdict, reason)
+        if verdict is Verdict.AGREE and self.step is None:
+            # The rung that alone would have been right, with room to spare for truncation.
+            fit = min(ladder.rungs.values(), key=lambda r: 8 * abs(r.slope - best.value) + r.bar)
+            self.steps[row] = fit.step
+        return verdict
 
-    best = ladder.climb(enough)
-    if best is None:
-        reason = Reason.DOMAIN if not ladder.rungs else Reason.NOISE
-        return Outcome(np.nan, np.inf, Verdict.UNRESOLVED, reason, first)
-    best_step = min(
-        ladder.rungs.values(), key=lambda rung: abs(rung.slope - best.value) + rung.bar
-    ).step
-    verdict, reason, chosen = _judge(a, best, ladder.estimates(), tolerance)
-    error = SURE * chosen.error + (chosen.kink if verdict is not Verdict.AGREE else 0.0)
-    return Outcome(chosen.value, error, verdict, reason, best_step)
+    def _settled(self, row: int, e: Estimate, confirmed: bool, sharper: bool) -> bool:
+        """Whether more rungs would tell nothing new of an entry."""
+        allowed = float(self.allowed(self.analytic[row], e.value))
+        difference, bar = abs(self.analytic[row] - e.value), e.error + e.kink
+        if difference <= allowed + e.error and not sharper:
+            return bar <= max(allowed, 3 * e.round_off)
+        if difference <= allowed:
+            return bar <= allowed
+        return confirmed and difference > allowed + SURE * bar
 
-
-def _judge(
-    a: float, best: Estimate, estimates: Sequence[Estimate], tolerance: Tolerance
-) -> tuple[Verdict, Reason, Estimate]:
-    """Hold the analytic value against the estimates that are about as sharp as the best."""
-    sharp = [e for e in estimates if e.error + e.kink <= 3 * (best.error + best.kink)]
-    sharp.sort(key=lambda e: e.error + e.kink)
-    for e in sharp if np.isfinite(a) else ():
-        allowed, difference = float(tolerance(a, e.value)), abs(a - e.value)
-        if difference <= allowed + SURE * e.error:
+    def _judge(
+        self, row: int, best: Estimate, estimates: Sequence[Estimate]
+    ) -> tuple[Verdict, Reason, Estimate]:
+        """Hold the analytic value against the estimates that are about as sharp as the best."""
+        a = float(self.analytic[row])
+        if not np.isfinite(a):
+            return Verdict.WRONG, Reason.GRADIENT, best
+        sharp = [best]
+        if best.kink <= 10 * best.error:
+            sharp += [e for e in estimates if e.error + e.kink <= 3 * (best.error + best.kink)]
+        for e in sharp:
+            allowed, difference = float(self.allowed(a, e.value)), abs(a - e.value)
             if difference <= allowed:
                 return Verdict.AGREE, Reason.GRADIENT, e
-            # Rungs that disagree by far more than noise can, and by as much as the slope itself.
-            if e.truncation > max(10 * e.round_off, allowed, 0.1 * max(abs(a), abs(e.value))):
-                return Verdict.UNRESOLVED, Reason.TRUNCATION, e
-            return Verdict.AGREE, Reason.ROUND_OFF, e
-        if difference <= allowed + SURE * e.error + e.kink:
-            # Below four bars a jump between the one-sided slopes is noise.
-            if e.kink > 2 * e.round_off:
-                return Verdict.KINK, Reason.KINK, e
-            return Verdict.AGREE, Reason.NOISE, e
-    return Verdict.WRONG, Reason.GRADIENT, best
+            if difference <= allowed + SURE * e.error:
+                # Rungs that disagree by far more than noise, and by as much as the slope itself.
+                if e.truncation > max(10 * e.round_off, allowed, 0.1 * max(abs(a), abs(e.value))):
+                    return Verdict.UNRESOLVED, Reason.TRUNCATION, e
+                return Verdict.AGREE, Reason.ROUND_OFF, e
+            if difference <= allowed + SURE * e.error + e.kink:
+                # A jump between the one-sided slopes that is no larger may be noise.
+                if e.kink > 2 * e.round_off:
+                    return Verdict.KINK, Reason.KINK, e
+                return Verdict.AGREE, Reason.NOISE, e
+        return Verdict.WRONG, Reason.GRADIENT, best
+
+    def _note(
+        self, row: int, numerical: float, error: float, verdict: Verdict, reason: Reason
+    ) -> None:
+        c = self.checked
+        c.numerical[row], c.error[row] = numerical, error
+        c.allowed[row] = float(self.allowed(self.analytic[row], numerical)) + error
+        c.verdict[row], c.reason[row] = verdict, reason

@@ -22,7 +22,9 @@ class Loss:
     An instance can be pickled, so that a worker process gets parameters of its own to nudge.
     """
 
-    def __init__(self, fun: Callable[..., Any], parameters: Parameters, args: Sequence[Any]) -> None:
+    def __init__(
+        self, fun: Callable[..., Any], parameters: Parameters, args: Sequence[Any]
+    ) -> None:
         self.fun, self.parameters, self.args = fun, parameters, args
 
     def __call__(self, nudge: Nudge = ()) -> float:
@@ -60,7 +62,9 @@ class Evaluator:
     nfev : how many times `fun` was called.
     """
 
-    def __init__(self, fun: Callable[..., Any], parameters: Parameters, args: Sequence[Any]) -> None:
+    def __init__(
+        self, fun: Callable[..., Any], parameters: Parameters, args: Sequence[Any]
+    ) -> None:
         if not callable(fun):
             raise TypeError(f"`fun` is {_short(fun)}, not callable: pass the function itself.")
         if not isinstance(args, (tuple, list)):

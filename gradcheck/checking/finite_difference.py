@@ -56,13 +56,15 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
         values = [evaluator.at_x0] + [f for _, f in line([-j * spacing for j in range(1, 8)])]
         if not np.all(np.isfinite(values)):
             return floor
-    differences, levels = np.array(values), []
+    differences, mean, median = np.array(values), [], []
     for k in range(1, 7):
         differences = np.diff(differences)
-        expected = math.factorial(2 * k) / math.factorial(k) ** 2
-        levels.append(math.sqrt(float(np.mean(differences**2)) / expected))
+        expected = math.sqrt(math.factorial(2 * k)) / math.factorial(k)
+        mean.append(math.sqrt(float(np.mean(differences**2))) / expected)
+        median.append(float(np.median(np.abs(differences))) / expected)
     if np.count_nonzero(np.diff(values)) > 3:
-        return max(floor, float(np.median(levels[2:])))
+        # A kink among the points makes few of the second and third differences large.
+        return max(floor, min(float(np.median(mean[2:])), 4 * max(median[1:3])))
     # A plateau: a constant loss never moves, and then there is no noise to speak of.
     for step in spacing * 8 * 4.0 ** np.arange(8):
         ((_, value),) = line([step])
@@ -81,7 +83,9 @@ def entry_line(evaluator: Evaluator, array: int, index: int) -> Line:
     def line(steps: Sequence[float]) -> list[tuple[float, float]]:
         # Where x +- t rounds back to x, the nearest number on that side does instead.
         points = [
-            x.dtype.type(x + t) if x + t != x else np.nextafter(x, x.dtype.type(math.copysign(math.inf, t)))
+            x.dtype.type(x + t)
+            if x + t != x
+            else np.nextafter(x, x.dtype.type(math.copysign(math.inf, t)))
             for t in steps
         ]
         losses = evaluator([((array, index, point),) for point in points])
@@ -123,9 +127,7 @@ def direction_line(
                 yield tuple(nudge)
 
         losses = evaluator(nudges())
-        return [
-            (t, f - change) for t, f, change in zip(realised, losses, predicted, strict=True)
-        ]
+        return [(t, f - change) for t, f, change in zip(realised, losses, predicted, strict=True)]
 
     return line
 
@@ -178,35 +180,39 @@ class Ladder:
         self.lowest = self.highest = 0.0  # the exponents of 4 that were tried
         self.ceiling = MAX_EXPONENT  # above it the loss was not finite
 
-    def climb(self, enough: Callable[[Estimate], bool] = lambda _: False) -> Estimate | None:
-        """Add rungs until the bar stops shrinking, or `enough` of it is known."""
-        exponent = self._next(None) if self.rungs else 0.0
-        while exponent is not None and len(self.rungs) < MAX_RUNGS:
-            self._add(exponent)
+    def climb(
+        self,
+        enough: Callable[[Estimate], bool] = lambda _: False,
+        limit: int = MAX_RUNGS,
+        second: float = -1.0,
+    ) -> Estimate | None:
+        """Add rungs until the bar stops shrinking, or `enough` is known.
+
+        `second` is the exponent to go to from the first step.
+        """
+        exponent: float | None = second if self.rungs else 0.0
+        while exponent is not None and len(self.rungs) < limit:
+            self.measure(exponent)
             best = self.best()
             if best is not None and enough(best):
                 break
             exponent = self._next(best)
         return self.best()
 
-    def first(self) -> Rung | None:
-        """Measure the first step alone."""
-        self._add(0.0)
-        return self.rungs.get(0.0)
-
     def confirmed(self, estimate: Estimate) -> bool:
         """Whether a step below those of the estimate was measured and left it standing."""
         return estimate.step > min(rung.step for rung in self.rungs.values())
 
-    def fixed(self) -> Derivative:
-        """Return the central difference at the first step as it is, barred by the next one up."""
-        for exponent in (0, 0.5):  # steps h and 2 h
-            self._add(exponent)
-        here = self.rungs.get(0)
+    def fixed(self) -> Estimate | None:
+        """Return the central difference at the first step as it is, barred by that at twice it."""
+        for exponent in (0.0, 0.5):
+            if exponent not in self.rungs:
+                self.measure(exponent)
+        here = self.rungs.get(0.0)
         if here is None:
-            return Derivative(math.nan, math.inf)
+            return None
         wider = self.rungs.get(0.5, here)
-        return Derivative(here.slope, abs(wider.slope - here.slope) + here.bar)
+        return Estimate(here.slope, abs(wider.slope - here.slope), here.bar, 0.0, here.step)
 
     def best(self) -> Estimate | None:
         """Return the estimate with the narrowest bar, if there are two rungs yet."""
@@ -219,6 +225,8 @@ class Ladder:
         kept = []
         for i, (small, big) in enumerate(itertools.pairwise(rungs)):
             ratio = big.step / small.step
+            if ratio < 1.1:  # both are the spacing of floating point at x
+                continue
             change = small.slope - big.slope
             estimate = Estimate(
                 value=small.slope + change / (ratio**2 - 1),
@@ -234,42 +242,52 @@ class Ladder:
 
     def _next(self, best: Estimate | None) -> float | None:
         """Return the exponent of the next rung, or None where no rung would help."""
-        exponents = sorted(self.rungs)
-        steps = [self.rungs[exponent].step for exponent in exponents]
         if best is None:
             wanted = self.lowest - (1 if self.rungs else 2)
-        elif best.dominant == "round-off" and best.step == steps[-2]:
-            flat = len(steps) > 3 and not any(rung.slope for rung in self.rungs.values())
-            wanted = math.inf if flat else self.highest + 1
-        elif best.dominant == "truncation" and best.step == steps[0]:
+            return wanted if wanted >= -MAX_EXPONENT else None
+        exponents = sorted(self.rungs)
+        small, big = next(
+            pair for pair in itertools.pairwise(exponents) if self.rungs[pair[0]].step == best.step
+        )
+        if best.dominant == "round-off":
+            flat = len(exponents) > 3 and not any(rung.slope for rung in self.rungs.values())
+            wanted = math.inf if flat or big + 1 in self.rungs else big + 1
+        elif best.dominant == "truncation" and small == exponents[0]:
             # Truncation falls by 16 a rung and round-off rises by 4: go where they should meet.
             far = math.log(best.truncation / (best.round_off + TINY)) / math.log(64)
-            near = exponents[1] - exponents[0] > 1
-            wanted = self.lowest - (1 if near else min(max(int(far), 1), 4))
+            wanted = small - (1 if big - small > 1 else min(max(int(far), 1), 4))
         elif best.dominant == "kink" and self.rungs[self.lowest].bar < best.kink / 8:
             wanted = self.lowest - 2
         else:
             return None
         return wanted if -MAX_EXPONENT <= wanted <= self.ceiling else None
 
-    def _add(self, exponent: float) -> None:
-        self.lowest, self.highest = min(self.lowest, exponent), max(self.highest, exponent)
+    def measure(self, exponent: float) -> Rung | None:
+        """Take the losses of one rung, and add it."""
         step = self.step * RATIO**exponent
-        rung = self._rung(step)
+        up, down = self.line([step, -step])
+        return self.add(exponent, up, down)
+
+    def add(
+        self, exponent: float, up: tuple[float, float], down: tuple[float, float]
+    ) -> Rung | None:
+        """Add a rung from the steps and losses on both sides, if a slope can be had from them."""
+        self.lowest, self.highest = min(self.lowest, exponent), max(self.highest, exponent)
+        rung = self._rung(*up, *down)
         if rung is None:
             self.ceiling = exponent - 1
         else:
             self.rungs[exponent] = rung
+        return rung
 
-    def _rung(self, step: float) -> Rung | None:
-        """Measure one slope: to both sides, or where the loss ends, to the side that is left."""
+    def _rung(self, up: float, f_up: float, down: float, f_down: float) -> Rung | None:
+        """Return the slope to both sides, or where the loss ends, to the side that is left."""
         at_x0 = self.evaluator.at_x0
-        (up, f_up), (down, f_down) = self.line([step, -step])
         if not up > 0 > down:
             return None
         if math.isfinite(f_up) and math.isfinite(f_down):
             jump = (f_up - at_x0) / up - (f_down - at_x0) / down
-            slope, bar = (f_up - f_down) / (up - down), 1.0
+            slope, factor = (f_up - f_down) / (up - down), ROUND_OFF
         elif math.isfinite(f_up) or math.isfinite(f_down):
             whole, f_whole = (up, f_up) if math.isfinite(f_up) else (down, f_down)
             ((half, f_half),) = self.line([whole / 2])
@@ -277,11 +295,12 @@ class Ladder:
                 return None
             slope_whole, slope_half = (f_whole - at_x0) / whole, (f_half - at_x0) / half
             slope = slope_half + (slope_half - slope_whole) * half / (whole - half)
-            jump, bar, f_up, f_down = 0.0, 4.0, f_whole, f_half
+            jump, factor, f_up, f_down = 0.0, 4 * ROUND_OFF, f_whole, f_half
         else:
             return None
+        step = (up - down) / 2
         noise = max(self.noise, self.evaluator.eps * max(abs(f_up), abs(f_down)) / 3)
-        return Rung(step, slope, jump, bar * ROUND_OFF * noise / ((up - down) / 2))
+        return Rung(step, slope, jump, factor * noise / step)
 
 
 def first_steps(slope: Floats, scale: Floats, noise: float) -> Floats:
@@ -427,7 +446,15 @@ def directional_derivative(
         # The length over which the parameters change by as much as they are.
         relative = [np.abs(d) / typical_sizes(x) for d, x in zip(along, parameters.x0, strict=True)]
         scale = 1.0 / max(float(np.max(r, initial=0.0)) for r in relative)
-        found = _slope(evaluator, direction_line(evaluator, [(k, slice(None), d.astype(float)) for k, d in enumerate(along)]), noise, scale, step)
+        found = _slope(
+            evaluator,
+            direction_line(
+                evaluator, [(k, slice(None), d.astype(float)) for k, d in enumerate(along)]
+            ),
+            noise,
+            scale,
+            step,
+        )
         evaluator.finish()
     return found
 
@@ -437,10 +464,12 @@ def _slope(
 ) -> Derivative:
     """Return the best slope along a line, or the one that belongs to a given step."""
     ladder = Ladder(line, evaluator, noise, 1e-3 * scale if step is None else step)
-    if step is not None:
-        return ladder.fixed()
-    best = ladder.climb()
-    return Derivative(math.nan, math.inf) if best is None else Derivative(best.value, best.error + best.kink)
+    best = ladder.climb() if step is None else ladder.fixed()
+    return (
+        Derivative(math.nan, math.inf)
+        if best is None
+        else Derivative(best.value, best.error + best.kink)
+    )
 
 
 def estimate_noise(evaluator: Evaluator, rng: Any = 0) -> float:

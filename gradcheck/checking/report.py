@@ -36,6 +36,7 @@ class Reason(IntEnum):
     NOISE = 5
 
     def __str__(self) -> str:
+        """Return the word a reader sees."""
         return self.name.lower().replace("_", "-")
 
 
@@ -125,6 +126,7 @@ class Entries(Sequence[Entry]):
         self._starts = np.cumsum([0] + [c.index.size for c in checked])
 
     def __len__(self) -> int:
+        """Return how many entries were looked at."""
         return int(self._starts[-1])
 
     @overload
@@ -277,7 +279,8 @@ class GradientReport:
         blind = {name: r for name, r in self.resolution.items() if r > BLIND}
         dead = [name or "the gradient" for name, r in blind.items() if math.isinf(r)]
         if dead:
-            yield f"Nothing to tell right from wrong in {', '.join(dead)}: no slope rises above noise."
+            names = ", ".join(dead)
+            yield f"Nothing to tell right from wrong in {names}: no slope rises above noise."
         for name, r in blind.items():
             if math.isfinite(r):
                 yield (
