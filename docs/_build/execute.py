@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,12 +112,13 @@ def run(name: str, blocks: list[Block]) -> dict[str, str]:
             json.dump({"page": name, "blocks": [task(block) for block in blocks]}, worker.stdin)
             worker.stdin.close()
             for number, block in enumerate(blocks):
+                start = time.monotonic()
                 late = threading.Timer(LIMIT, stop, [worker])
                 late.start()
                 answer = worker.stdout.readline()
                 late.cancel()
                 if not answer:
-                    over = worker.wait() == -signal.SIGKILL
+                    over = time.monotonic() - start >= LIMIT
                     block.failure = f"ran longer than {LIMIT:g} s" if over else "ended Python"
                     for later in blocks[number + 1 :]:
                         later.failure = (
@@ -138,7 +140,10 @@ def task(block: Block) -> dict[str, Any]:
 def stop(worker: subprocess.Popen[str]) -> None:
     """End the worker and whatever it started."""
     if worker.poll() is None:
-        os.killpg(worker.pid, signal.SIGKILL)
+        if os.name == "posix":
+            os.killpg(worker.pid, signal.SIGKILL)
+        else:
+            worker.kill()
 
 
 def environment() -> dict[str, str]:

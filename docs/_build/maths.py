@@ -7,7 +7,9 @@ import re
 from typing import Any
 
 from math_core import LatexError, LatexToMathML
-from mkdocs.exceptions import PluginError
+from mkdocs.plugins import get_plugin_logger
+
+log = get_plugin_logger("maths")
 
 # What pymdownx.arithmatex leaves, and the punctuation behind it, kept on the same line.
 FORMULA = re.compile(
@@ -16,7 +18,7 @@ FORMULA = re.compile(
 
 
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> str:
-    """Replace each formula of the page."""
+    """Replace each formula; one that cannot be set is a warning, which fails a strict build."""
     converter = LatexToMathML(annotation=False)
 
     def mathml(formula: re.Match[str]) -> str:
@@ -25,7 +27,8 @@ def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> str:
         try:
             made = converter.convert_with_local_state(latex, displaystyle=display)
         except LatexError as error:
-            raise PluginError(f"docs/{page.file.src_uri}: cannot set ${latex}$: {error}") from None
+            log.warning("docs/%s: cannot set $%s$: %s", page.file.src_uri, latex, error)
+            return formula[0]
         if display:
             return f'<div class="formula">{made}</div>{formula[3]}'
         return f'<span class="formula">{made}{formula[3]}</span>'

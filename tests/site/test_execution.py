@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 CONFIG = f"""
 site_name: a small site
 theme: mkdocs
-hooks: [{ROOT}/docs/_build/execute.py]
+strict: true
+hooks: [{ROOT}/docs/_build/execute.py, {ROOT}/docs/_build/maths.py]
 plugins: [markdown-exec]
-markdown_extensions: [admonition, pymdownx.superfences]
+markdown_extensions:
+  - admonition
+  - pymdownx.superfences
+  - pymdownx.arithmatex: {{generic: true}}
 """
 
 # What is wrong: (the page, the line it is to be reported at, what is to be said).
@@ -199,6 +203,14 @@ def test_everything_printed_reaches_page_and_report(tmp_path: Path) -> None:
         '<div class="output" data-search-exclude><em>emphasis</em>\n</div>',
     ):
         assert shown in html
+
+
+def test_wrong_formula_fails_the_build(tmp_path: Path) -> None:
+    pages = {"index": "# Page\n\n$w + 1$ and $\\frac{1}$\n", "later": r"$\nonsense$ and $\left($"}
+    status, said = build(tmp_path, pages)
+    assert status == 1
+    for place, formula in [("index", r"\frac{1}"), ("later", r"\nonsense"), ("later", r"\left(")]:
+        assert f"docs/{place}.md: cannot set ${formula}$" in said
 
 
 def test_execution_can_be_switched_off(tmp_path: Path) -> None:
