@@ -99,9 +99,10 @@ def _explain(
     checks: Sequence[ArrayCheck], wrong: Sequence[ArrayCheck], sizes: Sequence[int]
 ) -> tuple[list[Finding], list[ArrayCheck]]:
     """Explain all wrong arrays by one bug, else each by its own; return those still unexplained."""
-    if len(wrong) > 1 and not all(place(check)[0] for check in wrong):
-        others = sum(bool(check.analytic.any()) for check in checks) > len(wrong)
-        name = names(wrong) if others else "every array"
+    local = [check for check in wrong if place(check)[0]]
+    if len(wrong) > 1 and len(local) <= len(wrong) / 2:
+        others = [check for check in checks if all(check is not w for w in wrong)]
+        name = names(wrong) if any(c.analytic.any() for c in others) else "every array"
         for spare_biases in (False, True):
             joined = _join(wrong, name, spare_biases)
             if findings := [f for explain in VALUES if (f := explain(joined, sizes))]:
