@@ -93,7 +93,7 @@ def examine(page: Page, rules: list[str] = RULES) -> list[str]:
     """Run axe, and say what it objects to."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
-    result = page.evaluate("rules => axe.run({runOnly: rules})", rules)
+    result = page.evaluate("rules => axe.run({runOnly: rules, resultTypes: ['violations']})", rules)
     return [
         f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
         for violation in result["violations"]
@@ -226,6 +226,14 @@ def test_figures_follow_the_colours_of_the_page(browser: Browser, address: str) 
             colours = "getComputedStyle(document.querySelector('.figure svg text')).fill"
             inks.add(page.evaluate(colours))
     assert len(inks) == 2
+
+
+def test_paper_is_white_whatever_the_screen(browser: Browser, address: str) -> None:
+    with browser.new_page(color_scheme="dark") as page:
+        page.goto(address, wait_until="networkidle")
+        page.emulate_media(media="print")
+        output = page.locator(".output").first
+        expect(output).to_have_css("background-color", "rgb(255, 255, 255)")
 
 
 def test_copy_on_disk_works_with_search(browser: Browser, tmp_path: Path) -> None:
