@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -214,16 +213,16 @@ def analytic_values(grad: Any, parameters: Parameters, args: Sequence[Any]) -> l
     return values
 
 
-def _refuse_misuse(grad: Any, method: str, atol: float, step: float | None, max_wrong: int) -> None:
+def _refuse_misuse(grad: Any, method: Any, atol: Any, step: float | None, max_wrong: Any) -> None:
     if grad is None:
         raise TypeError("`grad` is None: pass a function `grad(x, *args)` or the values it gives.")
     if method not in ("auto", "entries", "directions"):
         raise ValueError(f"`method` is {method!r}: pass 'entries', 'directions' or 'auto'.")
     if step is not None and method == "directions":
         raise ValueError("`step` belongs to single entries: use it with `method='entries'`.")
-    if not (isinstance(atol, numbers.Real) and 0 <= atol < math.inf):
+    if not (isinstance(atol, (int, float, np.number)) and 0 <= atol < math.inf):
         raise ValueError(f"`atol` is {atol!r}: pass a finite number from 0 up.")
-    if not (isinstance(max_wrong, numbers.Integral) and max_wrong >= 1):
+    if not (isinstance(max_wrong, (int, np.integer)) and max_wrong >= 1):
         raise ValueError(f"`max_wrong` is {max_wrong!r}: pass a whole number from 1 up.")
 
 
@@ -252,6 +251,11 @@ def _columns(
 ) -> ArrayCheck:
     """Spread what was looked at over the shape of the array; NaN where nothing was."""
     shape = parameters.shapes[k]
+    x, analytic = parameters.x0[k].reshape(shape), analytic.reshape(shape)
+    if not checked:
+        nothing = np.broadcast_to(np.nan, shape)
+        wrong = np.broadcast_to(np.False_, shape)
+        return ArrayCheck(parameters.names[k], x, analytic, nothing, nothing, wrong)
     numerical, error = np.full((2, analytic.size), np.nan)
     wrong = np.zeros(analytic.size, dtype=bool)
     for c in checked:
@@ -259,8 +263,8 @@ def _columns(
         wrong[c.index] = c.verdict == Verdict.WRONG
     return ArrayCheck(
         parameters.names[k],
-        parameters.x0[k].reshape(shape),
-        analytic.reshape(shape),
+        x,
+        analytic,
         numerical.reshape(shape),
         error.reshape(shape),
         wrong.reshape(shape),

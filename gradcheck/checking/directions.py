@@ -96,6 +96,7 @@ class Search:
         self.notes: list[str] = []
         self.step: float | None = None
         self.complete = self.explained = True
+        self.wrong = 0
 
     def run(self) -> None:
         """Draw directions until two in a row are clean; search wherever one is not."""
@@ -119,7 +120,7 @@ class Search:
                     f"Along {name} the loss has kinks or never settles: {sample.size} of its "
                     "entries were looked at one by one instead."
                 )
-        if not self._room():
+        if self.wrong >= self.max_wrong:
             self.complete = False
             self.notes.append(
                 f"The search stopped at `max_wrong={self.max_wrong}` wrong entries; "
@@ -127,8 +128,8 @@ class Search:
             )
 
     def _room(self) -> bool:
-        wrong = sum(int(np.count_nonzero(c.verdict == Verdict.WRONG)) for c in self.checked)
-        return wrong < self.max_wrong and self.explained
+        """Whether to go on; a region that is wrong throughout counts as one."""
+        return self.wrong < self.max_wrong and self.explained
 
     def _try(self, first: int, last: int) -> bool:
         """Check some arrays along a new direction; return whether it led to something wrong."""
@@ -179,7 +180,7 @@ class Search:
             return slice(region.start, region.stop)
         shape = self.parameters.shapes[region.first]
         by_columns = np.arange(math.prod(shape)).reshape(shape).ravel(order="F")
-        return by_columns[region.start : region.stop]
+        return by_columns[region.start : region.stop].copy()  # not a view that keeps the whole
 
     def _measure(self, region: Region, parent: Residual | None = None) -> Residual | None:
         """Measure what the gradient misses along the direction, within a region."""
@@ -248,6 +249,8 @@ class Search:
         for part, found in level:
             if not self._room():
                 return
+            if not np.any(self._parts(part)[0][2]):
+                continue  # meanwhile excluded
             if _size(part) <= LEAF:
                 self._look(part.first, self._indices(part))
             else:
@@ -291,7 +294,7 @@ class Search:
         name = self._name(region)
         if wrong >= sample.size / 2:
             self.notes.append(
-                f"All of {name} looks wrong: {wrong} of {sample.size} sampled entries are. "
+                f"Wrong throughout {name}: {wrong} of {sample.size} sampled entries are. "
                 "The others were not looked at."
             )
             self.complete = False
@@ -308,8 +311,21 @@ class Search:
             )
         else:
             return False
-        self.excluded.append((k, self._where(region)))
+        whole = self._whole_lines(region)
+        self.excluded.append((k, self._where(whole)))
+        self.direction[k][self._where(whole)] = 0.0
         return True
+
+    def _whole_lines(self, region: Region) -> Region:
+        """Widen a part of a single row or column to all of it."""
+        shape = self.parameters.shapes[region.first]
+        if len(shape) != 2:
+            return region
+        line = shape[0] if region.order == "F" else shape[1]
+        first, last = region.start // line, (region.stop - 1) // line
+        if first < last:
+            return region
+        return region._replace(start=first * line, stop=(first + 1) * line)
 
     def _sample(self, region: Region, size: int) -> Array:
         indices = self._indices(region)
@@ -341,6 +357,8 @@ class Search:
         judge.checked.verdict[misfits] = Verdict.WRONG
         for row in misfits[:thorough].tolist():
             judge.examine(row)
+        wrong = int(np.count_nonzero(judge.checked.verdict == Verdict.WRONG))
+        self.wrong += wrong if thorough is None else min(wrong, 1)
         self.excluded.append((k, indices))
         self.checked.append(judge.checked)
         return judge.checked
@@ -352,8 +370,16 @@ class Search:
         name = names[region.first] or "the parameters"
         if _size(region) == self.x0[region.first].size:
             return name
-        order = ".T" if region.order == "F" else ""
-        return f"{name}{order}.flat[{region.start}:{region.stop}]"
+        shape = self.parameters.shapes[region.first]
+        line, lines = (shape[0], "columns") if region.order == "F" else (shape[-1], "rows")
+        if len(shape) != 2:
+            return f"{name}, flat [{region.start}:{region.stop}]"
+        first, last = region.start // line, (region.stop - 1) // line
+        return (
+            f"{name}, {lines} {first} to {last}"
+            if first < last
+            else f"{name}, {lines[:-1]} {first}"
+        )
 
     def _trace(self, region: Region, residual: Residual) -> None:
         self.trace.append(

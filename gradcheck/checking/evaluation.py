@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def sharing(evaluator: Evaluator, workers: Any) -> Iterator[None]:
             "callable whose engine pickles more, such as Dask's."
         ) from error
     before = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(workers, initializer=_keep, initargs=(evaluator.loss,))
+    executor = ProcessPoolExecutor(int(workers), initializer=partial(_keep, evaluator.loss))
     evaluator.share = lambda _, nudges: executor.map(_call_kept, nudges)
     try:
         yield

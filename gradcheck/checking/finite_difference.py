@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import numbers
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -178,7 +177,7 @@ class Ladder:
         self.line, self.evaluator, self.noise, self.step = line, evaluator, noise, step
         self.rungs: dict[float, Rung] = {}
         self.lowest = self.highest = 0.0  # the exponents of 4 that were tried
-        self.ceiling = MAX_EXPONENT  # above it the loss was not finite
+        self.ceiling: float = MAX_EXPONENT  # above it the loss was not finite
 
     def climb(
         self,
@@ -318,7 +317,8 @@ def first_steps(slope: Floats, scale: Floats, noise: float) -> Floats:
     change = np.where(np.isfinite(change), change, 0.0)
     # An entry that hardly matters shares the bends of its array: hence a hundredth of its size.
     change = np.maximum(change, 0.01 * float(np.sqrt(np.mean(change**2))) + TINY)
-    return scale * np.clip(np.cbrt(noise / change), 1e-7, 0.03)
+    steps: Floats = scale * np.clip(np.cbrt(noise / change), 1e-7, 0.03)
+    return steps
 
 
 class Derivative(NamedTuple):
@@ -483,8 +483,10 @@ def estimate_noise(evaluator: Evaluator, rng: Any = 0) -> float:
     return noise_level(evaluator, direction_line(evaluator, direction), max(1e-10, 100 * coarsest))
 
 
-def positive(name: str, value: float | None) -> float | None:
+def positive(name: str, value: Any) -> float | None:
     """Refuse an option that is neither None nor a positive finite number."""
-    if value is not None and not (isinstance(value, numbers.Real) and 0 < value < math.inf):
+    if value is None:
+        return None
+    if not (isinstance(value, (int, float, np.number)) and 0 < value < math.inf):
         raise ValueError(f"`{name}` is {value!r}: pass a positive finite number, or None.")
-    return None if value is None else float(value)
+    return float(value)

@@ -96,14 +96,10 @@ class CheckedArray:
     def blank(cls, array: int, index: Array, analytic: Array) -> CheckedArray:
         """Make room for the entries `index` of an array whose values there are `analytic`."""
         n = index.size
-        return cls(
-            array,
-            index,
-            analytic,
-            *(np.full(n, np.nan) for _ in range(3)),
-            np.full(n, Verdict.UNRESOLVED, dtype=np.uint8),
-            np.full(n, Reason.GRADIENT, dtype=np.uint8),
-        )
+        numerical, error, allowed = np.full((3, n), np.nan)
+        verdict = np.full(n, Verdict.UNRESOLVED, dtype=np.uint8)
+        reason = np.full(n, Reason.GRADIENT, dtype=np.uint8)
+        return cls(array, index, analytic, numerical, error, allowed, verdict, reason)
 
     def badness(self) -> Floats:
         """Return a number to sort by: the verdict, and in what failed, the relative error.
@@ -276,7 +272,8 @@ class GradientReport:
         }
         for pair in sorted(reasons & EXPLANATIONS.keys()):
             yield EXPLANATIONS[pair]
-        blind = {name: r for name, r in self.resolution.items() if r > BLIND}
+        told = self.resolution if self.complete else {}
+        blind = {name: r for name, r in told.items() if r > BLIND}
         dead = [name or "the gradient" for name, r in blind.items() if math.isinf(r)]
         if dead:
             names = ", ".join(dead)
