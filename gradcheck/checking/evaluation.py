@@ -42,6 +42,10 @@ class Loss:
             for array, where, _ in nudge:
                 flats[array][where] = x0[array][where]
 
+    def on_a_copy(self, nudge: Nudge) -> float:
+        """Do the same to a copy of the parameters: threads must not see each other's nudges."""
+        return Loss(self.fun, Parameters(self.parameters.tree), self.args)(nudge)
+
     def _place(self, nudge: Nudge) -> str:
         if not nudge:
             return "at `x0`"
@@ -128,7 +132,7 @@ class Evaluator:
 def sharing(evaluator: Evaluator, workers: Any) -> Iterator[None]:
     """Let `workers` processes, or a map-like callable, call the loss."""
     if callable(workers):
-        evaluator.share = workers
+        evaluator.share = lambda loss, nudges: workers(loss.on_a_copy, nudges)
         yield
         return
     if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1:

@@ -46,6 +46,10 @@ class Parameters:
         self.x0 = [flat.copy() for flat in self.flats]
         self.size = sum(flat.size for flat in self.flats)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the structure alone: `flats` of an unpickled copy must be views into its tree."""
+        return Parameters, (self.tree,)
+
     def match(self, values: Any, argument: str) -> list[Array]:
         """Return flat copies of `values`, which must have the structure and shapes of `x0`."""
         # For a bare array, a plain list of numbers will do.
