@@ -25,6 +25,9 @@ def main() -> None:
     """Read the page, run its blocks in order, answer after each."""
     page = json.load(sys.stdin)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    if any("matplotlib" in block["code"] for block in page["blocks"]):
+        # On a new machine this makes a list of fonts, and says so on standard error.
+        import matplotlib.font_manager  # noqa: F401
     sessions: dict[str, ModuleType] = {}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
