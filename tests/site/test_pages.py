@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SITE_URL = "https://gradcheck.github.io/gradcheck/"
-EXECUTED = [page for page in PAGES if 'exec="true"' in (ROOT / "docs" / page).read_text()]
+RUNS = re.compile(r'^ *```python exec="true"|^\{\{ generated: ', re.MULTILINE)
+EXECUTED = [page for page in PAGES if RUNS.search((ROOT / "docs" / page).read_text())]
 
 
 def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
