@@ -133,10 +133,13 @@ def check_gradient(
         resolution = {names[c.array]: _resolution(c) for c in checked}
     else:
         resolution = dict(zip(names, search.sharpness, strict=True))
+    explained = search is None or search.explained
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
-    findings, notes = _diagnosis(parameters, analytic, checked, args)
+    settled = [search is None or math.isfinite(r) for r in resolution.values()]
+    findings, notes = _diagnosis(parameters, analytic, checked, args, settled)
     return GradientReport(
-        passed=agree and (search is None or search.explained),
+        passed=agree and explained,
+        explained=explained,
         entries=Entries(parameters, checked),
         findings=findings,
         nfev=evaluator.nfev,
@@ -144,7 +147,7 @@ def check_gradient(
         resolution=resolution,
         complete=search is None or search.complete,
         size=parameters.size,
-        notes=(*(search.notes if search else ()), *notes),
+        notes=(*(search.remarks() if search else ()), *notes),
         search=tuple(search.trace) if search else (),
     )
 
@@ -231,6 +234,7 @@ def _diagnosis(
     analytic: Sequence[Array],
     checked: Sequence[CheckedArray],
     args: Sequence[Any],
+    settled: Sequence[bool],
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said."""
     if not any(np.any(c.verdict == Verdict.WRONG) for c in checked):
@@ -241,6 +245,7 @@ def _diagnosis(
             _columns(parameters, k, analytic[k], [c for c in checked if c.array == k])
             for k in range(len(analytic))
         ]
+        columns = [c._replace(settled=s) for c, s in zip(columns, settled, strict=True)]
         return diagnose(columns, batch_sizes), ()
     except Exception as error:
         return (), (f"No diagnosis: it failed with {type(error).__name__}: {error}.",)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrayCheck", "diagnose"]
 
+ONE_LAYER = "one example and one layer at a time"
+
 
 def diagnose(
     arrays: Sequence[ArrayCheck], batch_sizes: Collection[int] = ()
@@ -65,14 +67,18 @@ def diagnose(
         checks = _forward([_prepared(check) for check in arrays])
         broken = [check for check in checks if not np.isfinite(check.analytic).all()]
         wrong = [c for c in checks if c.wrong.any() and np.isfinite(c.analytic).all()]
-        findings, unexplained = _explain(checks, wrong, sizes)
+        told = [c for c in wrong if c.settled or np.sum(c.wrong) > 2]
+        if wrong and not told:
+            return *_not_finite(broken), *(_unknown(check, ONE_LAYER) for check in wrong)
+        findings, unexplained = _explain(checks, told, sizes)
         return (*_not_finite(broken), *findings, *_describe(checks, unexplained))
 
 
 def _prepared(check: ArrayCheck) -> ArrayCheck:
     x, a, n, error = (np.atleast_1d(np.asarray(field, np.float64)) for field in check[1:5])
     wrong = np.atleast_1d(check.wrong) & (np.isfinite(n) | ~np.isfinite(a))
-    return ArrayCheck(check.name, x, a, n, np.nan_to_num(error, posinf=np.inf), wrong)
+    settled = check.settled or bool(np.isfinite(n).all())
+    return ArrayCheck(check.name, x, a, n, np.nan_to_num(error, posinf=np.inf), wrong, settled)
 
 
 def _forward(checks: list[ArrayCheck]) -> list[ArrayCheck]:
@@ -120,7 +126,7 @@ def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool) -> ArrayC
     spared = [c._replace(x=0 * c.x) if spare_biases and c.x.ndim == 1 else c for c in checks]
     x, a, n, error, wrong = (
         np.concatenate([field.ravel() for field in fields])
-        for fields in zip(*(c[1:] for c in spared), strict=True)
+        for fields in zip(*(c[1:6] for c in spared), strict=True)
     )
     return ArrayCheck(name, x, a, n, error, wrong)
 
@@ -141,8 +147,8 @@ def _merge(findings: Sequence[Finding]) -> list[Finding]:
 def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[Finding]:
     """Say where the arrays lie that no hypothesis explains, and what that tells of the fault."""
     unexplained = {check.name for check in left}
-    right = {check.name for check in checks if not check.wrong.any()}
-    alive = [check for check in checks if check.wrong.any() or check.analytic.any()]
+    right = {check.name for check in checks if check.settled and not check.wrong.any()}
+    alive = [c for c in checks if c.wrong.any() or (c.name in right and c.analytic.any())]
     below = len(left) > 1 and unexplained == {check.name for check in alive[: len(left)]}
     later = alive[len(left) :]
     layers = [(w, b) for w, b in pairwise(checks) if w.x.ndim > b.x.ndim == 1]
@@ -161,7 +167,7 @@ def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[
         everything = _join(left, "every array", spare_biases=False)
         return [_unknown(everything, "where the back-pass starts: the derivative of the output")]
     scattered = [check for check in left[::-1] if not place(check)[0]]
-    return _merge(local) + [_unknown(c, "one example and one layer at a time") for c in scattered]
+    return _merge(local) + [_unknown(check, ONE_LAYER) for check in scattered]
 
 
 def _local(check: ArrayCheck) -> Finding:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.checking.entries import EntryJudge
+from gradcheck.checking.entries import SURE, EntryJudge
 from gradcheck.checking.evaluation import Evaluator
 from gradcheck.checking.finite_difference import (
     Estimate,
@@ -30,6 +30,7 @@ CLEAN = 2  # clean directions that a pass needs
 LEAF = 4  # so few entries are looked at one by one
 THROUGHOUT = 64  # smaller regions are searched to the end even where most of them is wrong
 SAMPLE = 20  # entries that stand for a region that is wrong throughout
+CLOSER = 8  # entries of an array that are looked at where directions cannot judge
 SHARP = 1e-4  # an array that a joint direction sees less sharply gets one of its own
 
 
@@ -56,7 +57,7 @@ class Residual(NamedTuple):
     @property
     def allowed(self) -> float:
         """How large the value may be if the gradient is right."""
-        return self.error + self.kink + self.slack
+        return SURE * self.error + self.kink + self.slack
 
     @property
     def active(self) -> bool:
@@ -95,7 +96,9 @@ class Search:
         self.trace: list[SearchStep] = []
         self.notes: list[str] = []
         self.step: float | None = None
-        self.complete = self.explained = True
+        self.complete, self.kinked = True, False
+        self.unexplained = ""
+        self.puzzles = 0
         self.wrong = 0
 
     def run(self) -> None:
@@ -109,17 +112,10 @@ class Search:
         while clean < CLEAN and self._room():
             clean = 0 if self._try(0, len(self.x0)) else clean + 1
         for k in sorted(arrays, key=lambda k: -self.sharpness[k]):
-            while self.x0[k].size and self.sharpness[k] > SHARP and self._room():
-                if not self._try(k, k + 1):
-                    break
-            if self.sharpness[k] > BLIND and k in self.blurred and self._room():
-                name = self.parameters.names[k] or "the parameters"
-                sample = self._sample(Region(k, k + 1, 0, self.x0[k].size), 8)
-                self._look(k, sample)
-                self.notes.append(
-                    f"Along {name} the loss has kinks or never settles: {sample.size} of its "
-                    "entries were looked at one by one instead."
-                )
+            while self.sharpness[k] > SHARP and self._room() and self._try(k, k + 1):
+                pass
+            if self.sharpness[k] > BLIND and k in self.blurred and self.wrong < self.max_wrong:
+                self._look_closer(k)
         if self.wrong >= self.max_wrong:
             self.complete = False
             self.notes.append(
@@ -128,32 +124,63 @@ class Search:
             )
 
     def _room(self) -> bool:
-        """Whether to go on; a region that is wrong throughout counts as one."""
-        return self.wrong < self.max_wrong and self.explained
+        """Whether to go on along directions; a region wrong throughout counts as one entry."""
+        return self.wrong < self.max_wrong and not self.unexplained
 
     def _try(self, first: int, last: int) -> bool:
-        """Check some arrays along a new direction; return whether it led to something wrong."""
+        """Check some arrays along a new direction; return whether it led to single entries."""
         self.direction = self._draw(first, last)
+        if not any(np.any(d) for d in self.direction):
+            return False
         region = Region(first, last, 0, sum(x.size for x in self.x0[first:last]))
         residual = self._measure(region)
-        if residual is None:
-            self.notes.append("The loss is not finite at any step along a random direction.")
-            self.complete = self.explained = False
-            return False
-        self._trace(region, residual)
-        if not residual.active:
+        if residual is not None and not residual.active:
+            self._trace(region, residual)
             self._sharpen(region, residual)
             return False
         before = len(self.excluded)
-        self._search(region, residual)
-        if len(self.excluded) == before:
-            self.notes.append(
-                "The gradient is off along a random direction by "
-                f"{abs(residual.value):.1e} (allowed {residual.allowed:.0e}), but no entry of it "
-                "could be named: several small errors, or noise that depends on the direction."
+        if residual is None:
+            self.unexplained = "the loss is not finite at any step along a random direction"
+        else:
+            self._trace(region, residual)
+            self._search(region, residual)
+            self.puzzles += len(self.excluded) == before
+            if self.puzzles < 2:  # once may be bad luck with the noise: draw again
+                return True
+            self.unexplained = (
+                f"the gradient is off along a random direction by {abs(residual.value):.1e} "
+                f"(allowed: {residual.allowed:.0e}), but no entry of it could be named"
             )
-            self.complete = self.explained = False
-        return True
+        self.blurred.update(range(first, last))
+        self.complete = False
+        return False
+
+    def _look_closer(self, k: int) -> None:
+        """Judge some entries of an array along which a direction cannot: at kinks, and at edges."""
+        sample = self._sample(Region(k, k + 1, 0, self.x0[k].size), CLOSER)
+        if not sample.size:
+            return
+        verdicts = self._look(k, sample).verdict
+        self.kinked |= bool(np.any(verdicts == Verdict.KINK))
+        name = self.parameters.names[k] or "the parameters"
+        self.complete &= sample.size == self.x0[k].size
+        self.notes.append(
+            f"Along {name} the loss has kinks, ends or never settles: a direction cannot judge "
+            f"there, and {sample.size} single entries were looked at instead."
+        )
+
+    @property
+    def explained(self) -> bool:
+        """Whether nothing is left that speaks against the gradient but no entry accounts for.
+
+        Kinks add up to what no single one shows, and where the loss ends no direction leads on.
+        """
+        return not self.unexplained or self.kinked or "finite" in self.unexplained
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return the sentences for the report."""
+        first = f"{self.unexplained[0].upper()}{self.unexplained[1:]}." if self.unexplained else ""
+        return (first, *self.notes) if first else tuple(self.notes)
 
     def _draw(self, first: int, last: int) -> list[Floats]:
         """Draw weights of either sign, 0.5 to 1.5 times the typical size of each entry."""
@@ -289,6 +316,8 @@ class Search:
     def _throughout(self, region: Region) -> bool:
         """Sample a region that is active in most of its parts; return whether that settles it."""
         k, sample = region.first, self._sample(region, SAMPLE)
+        if not sample.size:
+            return True
         looked = self._look(k, sample, thorough=2)
         wrong = int(np.count_nonzero(looked.verdict == Verdict.WRONG))
         name = self._name(region)

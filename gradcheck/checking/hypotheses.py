@@ -25,7 +25,8 @@ class ArrayCheck(NamedTuple):
     """One array of the parameters as the check saw it; all fields have the same shape.
 
     Where nothing was measured, `numerical` is NaN and `wrong` is False. `error` is the error bar
-    of `numerical`. The name of a bare array is "".
+    of `numerical`. The name of a bare array is "". `settled` is False where a search stopped early,
+    and the entries that it did not measure may be wrong, too.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ArrayCheck(NamedTuple):
     numerical: NDArray[Any]
     error: NDArray[Any]
     wrong: NDArray[np.bool_]
+    settled: bool = True
 
 
 def names(checks: Sequence[ArrayCheck]) -> str:
@@ -53,7 +55,8 @@ def place(check: ArrayCheck) -> tuple[str, str]:
     inside = np.zeros(check.wrong.shape, np.bool_)
     inside[tuple(slice(None) if i == ":" else int(i) for i in index)] = True
     elsewhere = check.analytic[~inside].any()  # 0 = 0 does not prove the others right
-    few = np.sum(check.wrong) < min(3, np.sum(inside & _alive(check)))  # in line by chance
+    enough = min(3, int(np.sum(inside & _alive(check)))) if check.settled else 3
+    few = int(np.sum(check.wrong)) < enough  # they may be in line by chance
     if few or not elsewhere:
         return "", names([check])
     kind = "one entry" if ":" not in index else "one slice"

@@ -173,6 +173,7 @@ class GradientReport:
         seen, relative to the typical (root-mean-square) size of the entries of that array.
     complete : False where the search for wrong entries stopped early; the text says at what.
     size : how many partial derivatives there are.
+    explained : False where the gradient is off along a direction, but no entry could be named.
     notes : sentences of the printed report that are neither verdict nor finding.
     search : after ``"directions"``, every `SearchStep` on the way to the wrong entries.
     """
@@ -185,6 +186,7 @@ class GradientReport:
     resolution: Mapping[str, float]
     complete: bool
     size: int
+    explained: bool = True
     notes: tuple[str, ...] = ()
     search: tuple[SearchStep, ...] = ()
 
@@ -223,7 +225,7 @@ class GradientReport:
             besides = f", {kinks:,} of them on a kink of the loss" if kinks else ""
             return f"PASSED: {entries} agree with the loss{besides}."
         wrong, unresolved = counts[Verdict.WRONG], counts[Verdict.UNRESOLVED]
-        parts = []
+        parts = [] if self.explained else ["along a direction the gradient is off, unexplained"]
         if wrong:
             at_least = "" if self.complete else "at least "
             parts.append(f"{at_least}{wrong:,} of {entries} disagree" + ("s" * (wrong == 1)))
