@@ -112,8 +112,10 @@ def check_gradient(
         if rtol is None:
             precisions = [np.finfo(a.dtype).eps for a in [*parameters.x0, *analytic]]
             rtol = 1e-6 if max(evaluator.eps, *map(float, precisions)) < 1e-10 else 1e-3
+        why = "as asked for"
         if method == "auto":
             method = "entries" if step or parameters.size <= AUTO else "directions"
+            why = f"{'up to' if parameters.size <= AUTO else 'above'} {AUTO:,} parameters"
         seed = 0 if rng is None else rng
         expected = 2 * parameters.size + 20 if method == "entries" else 30
         with sharing(evaluator, workers), showing(evaluator, progress, expected):
@@ -147,7 +149,11 @@ def check_gradient(
         resolution=resolution,
         complete=search is None or search.complete,
         size=parameters.size,
-        notes=(*(search.remarks() if search else ()), *notes),
+        notes=(
+            *(search.remarks() if search else ()),
+            *notes,
+            f"{evaluator.nfev:,} calls of `fun`; method {method!r}, {why}.",
+        ),
         search=tuple(search.trace) if search else (),
     )
 

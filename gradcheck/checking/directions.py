@@ -29,6 +29,8 @@ from gradcheck.checking.report import BLIND, CheckedArray, SearchStep, Verdict
 CLEAN = 2  # clean directions that a pass needs
 LEAF = 4  # so few entries are looked at one by one
 THROUGHOUT = 64  # smaller regions are searched to the end even where most of them is wrong
+SURVEY = 25  # calls after which a search that has stopped looks at no further array
+FEW = 5  # entries that stand for an array then
 SAMPLE = 20  # entries that stand for a region that is wrong throughout
 CLOSER = 8  # entries of an array that are looked at where directions cannot judge
 SHARP = 1e-4  # an array that a joint direction sees less sharply gets one of its own
@@ -117,11 +119,29 @@ class Search:
             if self.sharpness[k] > BLIND and k in self.blurred and self.wrong < self.max_wrong:
                 self._look_closer(k)
         if self.wrong >= self.max_wrong:
+            self._survey()
             self.complete = False
             self.notes.append(
                 f"The search stopped at `max_wrong={self.max_wrong}` wrong entries; "
                 "what is right among the rest was not looked at."
             )
+
+    def _survey(self) -> None:
+        """Look once at each array that the search has not come to, for the sake of the diagnosis."""
+        start, seen = self.evaluator.nfev, {checked.array for checked in self.checked}
+        for k in reversed(range(len(self.x0))):
+            region = Region(k, k + 1, 0, self.x0[k].size)
+            came_to = k in seen or not region.stop or math.isfinite(self.sharpness[k])
+            if came_to or self.evaluator.nfev > start + SURVEY:
+                continue
+            self.direction = self._draw(k, k + 1)
+            if (residual := self._measure(region)) is None:
+                continue
+            self._trace(region, residual)
+            if residual.active:
+                self._look(k, self._sample(region, FEW), thorough=1)
+            else:
+                self._sharpen(region, residual)
 
     def _room(self) -> bool:
         """Whether to go on along directions; a region wrong throughout counts as one entry."""
@@ -301,6 +321,8 @@ class Search:
                 self._trace(half, found)
                 if found.active:
                     yield half, found
+                elif _size(half) == sum(x.size for x in self.x0[half.first : half.last]):
+                    self._sharpen(half, found)  # whole arrays, and clean
 
     def _halves(self, region: Region) -> tuple[Region, Region]:
         if region.last - region.first > 1:

@@ -255,7 +255,7 @@ class Ladder:
             # Truncation falls by 16 a rung and round-off rises by 4: go where they should meet.
             far = math.log(best.truncation / (best.round_off + TINY)) / math.log(64)
             wanted = small - (1 if big - small > 1 else min(max(int(far), 1), 4))
-        elif best.dominant == "kink" and self.rungs[self.lowest].bar < best.kink / 8:
+        elif best.dominant == "kink" and self.rungs[exponents[0]].bar < best.kink / 8:
             wanted = self.lowest - 2
         else:
             return None
@@ -322,7 +322,22 @@ def first_steps(slope: Floats, scale: Floats, noise: float) -> Floats:
 
 
 class Derivative(NamedTuple):
-    """A numerical derivative and its error bar, each shaped like what was asked for."""
+    """A numerical derivative and its error bar, each shaped like what was asked for.
+
+    Attributes
+    ----------
+    value : float, array, or the structure of `x0`
+        The slope.
+    error : float, array, or the structure of `x0`
+        How far off it may be; infinite where no slope can be had.
+
+    Examples
+    --------
+    >>> from gradcheck import numerical_gradient
+    >>> slope = numerical_gradient(lambda x: x**2, 3.0)
+    >>> round(float(slope.value), 6), bool(slope.error < 1e-6)
+    (6.0, True)
+    """
 
     value: Any
     error: Any

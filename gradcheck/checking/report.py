@@ -43,9 +43,27 @@ class Reason(IntEnum):
 class Entry(NamedTuple):
     """One partial derivative: both values, the error bar of the second, and the verdict.
 
-    `verdict` is ``"agree"``, ``"kink"``, ``"wrong"`` or ``"unresolved"``. `reason` says what
-    decided: ``"gradient"``, ``"kink"``, ``"round-off"``, ``"truncation"``, ``"domain"`` or
-    ``"noise"``.
+    Attributes
+    ----------
+    name : str
+        As a reader would index it: ``"W2[3, 1]"``, ``"[4]"``, ``"[0].b[2]"``.
+    analytic, numerical : float
+        What the gradient says, and the slope of the loss.
+    error : float
+        The error bar of the slope.
+    verdict : str
+        ``"agree"``, ``"kink"``, ``"wrong"`` or ``"unresolved"``.
+    reason : str
+        What decided: ``"gradient"``, ``"kink"``, ``"round-off"``, ``"truncation"``, ``"domain"``
+        or ``"noise"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import check_gradient
+    >>> entry = check_gradient(lambda w: w @ w, [2.0, 5.0], np.array([1.0, 2.0])).wrong[0]
+    >>> entry.name, entry.analytic, round(entry.numerical, 6), entry.verdict
+    ('[1]', 5.0, 4.0, 'wrong')
     """
 
     name: str
@@ -57,7 +75,27 @@ class Entry(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A bug that explains wrong entries: where, which, the numbers that say so, where to look."""
+    """A bug that explains wrong entries.
+
+    Attributes
+    ----------
+    where : str
+        The array, the part of it or the layers in which it shows.
+    bug : str
+        A short name, such as ``"sign"`` or ``"transposed"``.
+    evidence : str
+        The numbers that say so.
+    look_at : str
+        The line of the back-pass to look at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import check_gradient
+    >>> report = check_gradient(lambda w: w @ w, lambda w: -2 * w, np.array([1.0, 2.0]))
+    >>> report.findings[0].bug
+    'sign'
+    """
 
     where: str
     bug: str
@@ -164,18 +202,43 @@ class GradientReport:
 
     Attributes
     ----------
-    passed : True where every entry agrees with the loss or sits on a kink.
-    entries : every entry that was looked at, as a sequence of `Entry` made on demand.
-    findings : which classical bug explains the wrong entries, as `Finding`; empty if none is.
-    nfev : calls of `fun`.
-    method : ``"entries"`` or ``"directions"``.
-    resolution : for each array, the smallest error in a single entry that this check would have
-        seen, relative to the typical (root-mean-square) size of the entries of that array.
-    complete : False where the search for wrong entries stopped early; the text says at what.
-    size : how many partial derivatives there are.
-    explained : False where the gradient is off along a direction, but no entry could be named.
-    notes : sentences of the printed report that are neither verdict nor finding.
-    search : after ``"directions"``, every `SearchStep` on the way to the wrong entries.
+    passed : bool
+        True where every entry agrees with the loss or sits on a kink. The report itself is true or
+        false in the same way.
+    entries : sequence of Entry
+        Every entry that was looked at, made on demand: all of them with ``"entries"``.
+    wrong, unresolved : tuple of Entry
+        Those that disagree, and those whose slope cannot be had; worst first.
+    findings : tuple of Finding
+        Which classical bug explains the wrong entries; empty if none is wrong.
+    nfev : int
+        Calls of `fun`.
+    method : str
+        ``"entries"`` or ``"directions"``.
+    resolution : dict of str to float
+        For each array, the smallest error in a single entry that this check would have seen,
+        relative to the typical (root-mean-square) entry of that array. Infinite where the array
+        shows nothing to compare with.
+    complete : bool
+        False where the search for wrong entries stopped early; the text says at what.
+    explained : bool
+        False where the gradient is off along a direction, but no entry of it could be named.
+    size : int
+        How many partial derivatives there are.
+    notes : tuple of str
+        Sentences of the printed report that are neither verdict nor finding.
+    search : tuple of SearchStep
+        After ``"directions"``: every region that was measured on the way to the wrong entries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import check_gradient
+    >>> report = check_gradient(lambda w: w @ w, lambda w: 2 * w, np.array([1.0, 2.0]))
+    >>> print(report.headline())
+    PASSED: 2 partial derivatives agree with the loss.
+    >>> report.entries[0].verdict
+    'agree'
     """
 
     passed: bool
@@ -211,8 +274,9 @@ class GradientReport:
 
     def __str__(self) -> str:
         """Return the verdict in a sentence, the findings, the table and what to know besides."""
-        blocks = [self.headline(), *map(_finding_text, self.findings), self.table()]
-        return "\n\n".join([*blocks, "\n".join(self.footnotes())]).rstrip()
+        footnotes = "\n".join(self.footnotes())
+        blocks = [self.headline(), *map(_finding_text, self.findings), self.table(), footnotes]
+        return "\n\n".join(block for block in blocks if block)
 
     __repr__ = __str__
 
@@ -223,7 +287,8 @@ class GradientReport:
         if self.passed:
             kinks = counts[Verdict.KINK]
             besides = f", {kinks:,} of them on a kink of the loss" if kinks else ""
-            return f"PASSED: {entries} agree with the loss{besides}."
+            along = " along random directions" if self.method == "directions" else ""
+            return f"PASSED: {entries} agree with the loss{along}{besides}."
         wrong, unresolved = counts[Verdict.WRONG], counts[Verdict.UNRESOLVED]
         parts = [] if self.explained else ["along a direction the gradient is off, unexplained"]
         if wrong:
@@ -286,8 +351,14 @@ class GradientReport:
                     f"An error in one entry{' of ' + name if name else ''} below {r:.0%} of the "
                     "typical entry would not have been seen."
                 )
+        if self.method == "directions" and told and not blind:
+            worst = max(told, key=lambda name: told[name])
+            place = f" (in {worst})" if worst else ""
+            yield (
+                "The smallest error in one entry that would have been seen: "
+                f"{_order(told[worst])} of a typical entry{place}."
+            )
         yield from self.notes
-        yield f"{self.nfev:,} calls of `fun`, method {self.method!r}."
 
     def _repr_html_(self) -> str:
         """Return the report as HTML, for a notebook."""

@@ -18,11 +18,25 @@ class StepSweep(NamedTuple):
 
     Attributes
     ----------
-    steps : the steps h, ascending, in multiples of `direction`.
-    errors : relative error of the slope at each, against the gradient that was given.
-    best_step : the step with the smallest error.
-    noise : standard deviation of the noise in the loss; left of the best step, the error is about
-        ``noise / h``.
+    steps : ndarray
+        The steps h, ascending, in multiples of `direction`.
+    errors : ndarray
+        The relative error of the slope at each step, against the gradient that was given.
+    best_step : float
+        The step with the smallest error.
+    noise : float
+        Standard deviation of the noise in the loss. Left of the best step the error of the slope
+        is about ``noise / h``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import sweep_steps
+    >>> print(sweep_steps(lambda w: w**3, lambda w: 3 * w**2, 1.0, steps=[1e-3, 1e-2, 1e-1]))
+        step    error
+       1e-03    1e-06  best
+       1e-02    1e-04  truncation
+       1e-01    1e-02  truncation
     """
 
     steps: Floats
@@ -32,7 +46,7 @@ class StepSweep(NamedTuple):
 
     def __str__(self) -> str:
         """Return a table: step, order of magnitude of the error, and which regime it is in."""
-        lines = [f"{'step':>8}  {'error':>7}  "]
+        lines = [f"{'step':>8}  {'error':>7}"]
         for step, error in zip(self.steps, self.errors, strict=True):
             regime = "best" if step == self.best_step else ""
             regime = regime or ("round-off" if step < self.best_step else "truncation")
