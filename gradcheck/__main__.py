@@ -67,6 +67,7 @@ def main() -> None:
         print(f"w{i}: slope {slopes[i]:12.6f}")
 
     print("\n9. Side by side")
+    print("       gradient        slope")
     for i in range(6):
         tiny = abs(kept[i] - slopes[i]) < 1e-8 * abs(slopes[i])
         print(f"w{i} {kept[i]:12.4f} {slopes[i]:12.4f}   within 1e-8: {tiny}")

@@ -1,0 +1,55 @@
+"""The README shows what its code prints, and its commands are the ones that work."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def without_round_off(text: str) -> str:
+    """Leave out how small a difference was: it is round-off, which depends on the processor."""
+    return re.sub(r"<1e-\d\d", "<1e-??", text)
+
+
+def test_code_prints_what_is_shown() -> None:
+    (code,), (shown,) = blocks("python"), blocks("text")
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert ran.stderr == ""
+    assert without_round_off(ran.stdout) == without_round_off(shown)
+
+
+def test_check_is_shown_before_anything_is_explained() -> None:
+    assert README.startswith("# gradcheck\n\n```python\n")
+
+
+def test_two_commands_of_one_line() -> None:
+    start = "python3 -m venv .venv && .venv/bin/pip install -e "
+    assert blocks("console") == [
+        f"{start}'.[docs]' && .venv/bin/mkdocs serve\n",
+        f"{start}'.[docs,test]' && .venv/bin/pytest\n",
+    ]
+
+
+def test_links_lead_to_pages_there_are() -> None:
+    pages = re.findall(r"https://gradcheck\.github\.io/gradcheck/([\w/-]+)/\)", README)
+    assert len(pages) >= 5
+    for page in pages:
+        assert (ROOT / "docs" / f"{page}.md").is_file(), page
+
+
+def test_version_to_cite_is_the_version() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    version = re.search(r'^version = "(.*)"$', pyproject, re.MULTILINE)
+    assert version is not None
+    assert f"version = {{{version[1]}}}" in README
