@@ -269,6 +269,7 @@ class GradientReport:
 
     def raise_if_wrong(self) -> None:
         """Raise an `AssertionError` that holds the printed report, unless it passed."""
+        __tracebackhide__ = True  # pytest shows the reader's line, not this one
         if not self.passed:
             raise AssertionError(f"\n{self}")
 
