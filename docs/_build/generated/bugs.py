@@ -1,0 +1,93 @@
+"""Write the catalogue of bugs as Markdown: one entry for each fault, under what the check says.
+
+How a fault is checked stands once, in the first block of the page.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from gradcheck.learning.faults import CATALOGUE, Fault
+
+PAGE = Path(__file__).parents[2] / "understand" / "bugs.md"
+MODELS = {"linear": "the linear model", "network": "the network"}
+SAY = '''
+```python exec="true" session="bugs"
+from textwrap import fill
+
+
+def say(name):
+    """Print the verdict and the first finding, in short lines."""
+    for text in str(check(name)).split("\\n\\n")[:2]:
+        for line in text.splitlines():
+            print(fill(line, 52, subsequent_indent="  "))
+```
+'''
+
+
+def main() -> None:
+    """Print the index, then the faults, the linear model's first."""
+    check = checker()
+    groups: dict[str, list[Fault]] = {}
+    for fault in CATALOGUE:
+        findings = check(fault.name).findings
+        groups.setdefault(findings[0].bug if findings else "nothing", []).append(fault)
+    print("## What the report names\n\n| The report says | These bugs do that |\n|---|---|")
+    for bug, faults in groups.items():
+        links = ", ".join(f"[{text(fault.name)}](#{anchor(fault.name)})" for fault in faults)
+        print(f"| [{bug}](#says-{anchor(bug)}) | {links} |")
+    print("\nIn what follows, the line with the minus is the bug, the line with the plus is right.")
+    print("Of each report you see the verdict and the first finding:")
+    print(SAY)
+    for bug, faults in groups.items():
+        print(f"## The report says “{bug}” {{ #says-{anchor(bug)} }}\n")
+        for fault in faults:
+            print(entry(fault))
+
+
+def checker() -> Any:
+    """Return the function `check` of the page."""
+    code = re.search(r"^```python[^\n]*\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.M)
+    assert code is not None
+    names: dict[str, Any] = {}
+    with redirect_stdout(io.StringIO()):
+        exec(code[1], names)
+    return names["check"]
+
+
+def entry(fault: Fault) -> str:
+    """Return what the page says of one fault."""
+    options = ", ".join(f"`{name}={value!r}`" for name, value in fault.needs.items())
+    where = f"In {MODELS[fault.model]}" + (f", with {options}" if options else "")
+    lines = [f"- {line}" for line in fault.wrong.splitlines()] + [f"+ {fault.right}"]
+    why = text(fault.why)
+    if fault.signature is None:
+        why += " Other bugs give numbers like these: so the report tells where, and not which."
+    return "\n".join(
+        [
+            f"### {text(fault.name)} {{ #{anchor(fault.name)} }}\n\n{where}:\n",
+            "```diff",
+            *lines,
+            "```\n",
+            f'```python exec="true" session="bugs"\nsay("{fault.name}")\n```\n',
+            f"{why}\n",
+        ]
+    )
+
+
+def anchor(name: str) -> str:
+    """Return a name that can stand in a link."""
+    return re.sub(r"\W+", "-", name.lower()).strip("-")
+
+
+def text(words: str) -> str:
+    """Keep Markdown from reading signs in what is plain text."""
+    return re.sub(r"([*_^\\])", r"\\\1", words)
+
+
+if __name__ == "__main__":
+    main()
