@@ -29,7 +29,7 @@ from gradcheck.checking.report import BLIND, CheckedArray, SearchStep, Verdict
 CLEAN = 2  # clean directions that a pass needs
 LEAF = 4  # so few entries are looked at one by one
 THROUGHOUT = 64  # smaller regions are searched to the end even where most of them is wrong
-SURVEY = 25  # calls after which a search that has stopped looks at no further array
+SURVEY = 20  # calls after which a search that has stopped looks at no further array
 FEW = 5  # entries that stand for an array then
 SAMPLE = 20  # entries that stand for a region that is wrong throughout
 CLOSER = 8  # entries of an array that are looked at where directions cannot judge
@@ -127,7 +127,7 @@ class Search:
             )
 
     def _survey(self) -> None:
-        """Look once at each array that the search has not come to, for the sake of the diagnosis."""
+        """Look once at each array that the search has not come to: the diagnosis asks."""
         start, seen = self.evaluator.nfev, {checked.array for checked in self.checked}
         for k in reversed(range(len(self.x0))):
             region = Region(k, k + 1, 0, self.x0[k].size)
