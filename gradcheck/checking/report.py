@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -404,7 +405,8 @@ EXPLANATIONS = {
 
 def _finding_text(finding: Finding) -> str:
     where = finding.where or "the gradient"
-    return f"{where}: {finding.bug}. {finding.evidence}\n  Look at: {finding.look_at}"
+    lines = f"{where}: {finding.bug}. {finding.evidence}", f"  Look at: {finding.look_at}"
+    return "\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in lines)
 
 
 def _number(value: float, error: float = 0.0) -> str:

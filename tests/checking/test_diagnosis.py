@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradcheck.checking.diagnosis import ArrayCheck, diagnose
-from gradcheck.learning.faults import CATALOGUE
+from gradcheck.learning.faults import CATALOGUE, find
 from tests.checking.test_hypotheses import noise, seen
 from tests.trust.confusion import plants
 
@@ -199,3 +199,13 @@ def test_catalogue(fault: Any) -> None:
     assert [answer.false for answer in answers if answer.false] == []
     if fault.signature:  # a dead ReLU can leave less of it to see
         assert np.mean([answer.named for answer in answers]) > 0.8
+
+
+@pytest.mark.parametrize(
+    "name", ["activation's derivative missing", "rows in reverse order", "L2 on biases too"]
+)
+def test_after_directions(name: str) -> None:
+    for plant in plants(find(name), 0, "directions"):
+        answer = plant.check("directions")
+        assert answer.named, (plant.setting, answer.findings)
+        assert not answer.false, (plant.setting, answer.findings)
