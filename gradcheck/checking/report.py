@@ -406,7 +406,7 @@ EXPLANATIONS = {
 def _finding_text(finding: Finding) -> str:
     where = finding.where or "the gradient"
     lines = f"{where}: {finding.bug}. {finding.evidence}", f"  Look at: {finding.look_at}"
-    return "\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in lines)
+    return "\n".join(textwrap.fill(line, 79, subsequent_indent="    ") for line in lines)
 
 
 def _number(value: float, error: float = 0.0) -> str:
