@@ -150,7 +150,7 @@ def check_gradient(
         complete=search is None or search.complete,
         size=parameters.size,
         notes=(
-            *(search.remarks() if search else ()),
+            *(search.notes if search else ()),
             *notes,
             f"{evaluator.nfev:,} calls of `fun`; method {method!r}, {why}.",
         ),

@@ -88,6 +88,10 @@ class Search:
     ) -> None:
         self.evaluator, self.analytic, self.noise = evaluator, analytic, noise
         self.rtol, self.atol, self.max_wrong = rtol, atol, max_wrong
+        broken = [~np.isfinite(a) for a in analytic]
+        self.finite = [
+            np.where(b, 0, a) if b.any() else a for a, b in zip(analytic, broken, strict=True)
+        ]
         self.rng = np.random.default_rng(rng)
         self.parameters = evaluator.parameters
         self.x0 = evaluator.parameters.x0
@@ -98,18 +102,18 @@ class Search:
         self.trace: list[SearchStep] = []
         self.notes: list[str] = []
         self.step: float | None = None
-        self.complete, self.kinked = True, False
-        self.unexplained = ""
-        self.puzzles = 0
-        self.wrong = 0
+        self.complete = True
+        self.kinked = self.stuck = self.unexplained = False
+        self.wrong = self.puzzles = 0
 
     def run(self) -> None:
         """Draw directions until two in a row are clean; search wherever one is not."""
         arrays = range(len(self.x0))
         for k in arrays:
-            if bad := np.flatnonzero(~np.isfinite(self.analytic[k]))[: self.max_wrong].tolist():
-                self._look(k, np.array(bad))
-                self.excluded.append((k, np.flatnonzero(~np.isfinite(self.analytic[k]))))
+            if self.finite[k] is not self.analytic[k]:
+                broken = np.flatnonzero(~np.isfinite(self.analytic[k]))
+                self._look(k, broken[: self.max_wrong])
+                self.excluded.append((k, broken))
         clean = 0
         while clean < CLEAN and self._room():
             clean = 0 if self._try(0, len(self.x0)) else clean + 1
@@ -145,7 +149,7 @@ class Search:
 
     def _room(self) -> bool:
         """Whether to go on along directions; a region wrong throughout counts as one entry."""
-        return self.wrong < self.max_wrong and not self.unexplained
+        return self.wrong < self.max_wrong and not self.stuck
 
     def _try(self, first: int, last: int) -> bool:
         """Check some arrays along a new direction; return whether it led to single entries."""
@@ -158,19 +162,21 @@ class Search:
             self._trace(region, residual)
             self._sharpen(region, residual)
             return False
-        before = len(self.excluded)
         if residual is None:
-            self.unexplained = "the loss is not finite at any step along a random direction"
+            self.notes.append("The loss is not finite at any step along a random direction.")
         else:
+            before = len(self.excluded)
             self._trace(region, residual)
             self._search(region, residual)
             self.puzzles += len(self.excluded) == before
             if self.puzzles < 2:  # once may be bad luck with the noise: draw again
                 return True
-            self.unexplained = (
-                f"the gradient is off along a random direction by {abs(residual.value):.1e} "
-                f"(allowed: {residual.allowed:.0e}), but no entry of it could be named"
+            self.unexplained = True
+            self.notes.append(
+                f"The gradient is off along a random direction by {abs(residual.value):.1e} "
+                f"(allowed: {residual.allowed:.0e}), but no entry of it could be named."
             )
+        self.stuck = True
         self.blurred.update(range(first, last))
         self.complete = False
         return False
@@ -191,16 +197,11 @@ class Search:
 
     @property
     def explained(self) -> bool:
-        """Whether nothing is left that speaks against the gradient but no entry accounts for.
+        """Whether single entries account for all that directions showed.
 
-        Kinks add up to what no single one shows, and where the loss ends no direction leads on.
+        Kinks do, for they add up to what no single one shows.
         """
-        return not self.unexplained or self.kinked or "finite" in self.unexplained
-
-    def remarks(self) -> tuple[str, ...]:
-        """Return the sentences for the report."""
-        first = f"{self.unexplained[0].upper()}{self.unexplained[1:]}." if self.unexplained else ""
-        return (first, *self.notes) if first else tuple(self.notes)
+        return self.kinked or not self.unexplained
 
     def _draw(self, first: int, last: int) -> list[Floats]:
         """Draw weights of either sign, 0.5 to 1.5 times the typical size of each entry."""
@@ -234,13 +235,13 @@ class Search:
         parts = self._parts(region)
         slack, predicted = 0.0, 0.0
         for k, where, d in parts:
-            change = float(np.linalg.norm(np.where(d == 0, 0.0, self.analytic[k][where]) * d))
+            change = float(np.linalg.norm(self.finite[k][where] * d))
             eps = float(np.finfo(self.analytic[k].dtype).eps)
             slack += ((1e-3 * self.rtol + 10 * eps) * change) ** 2
             slack += (self.atol * float(np.linalg.norm(d))) ** 2
             predicted += change**2
         slack = math.sqrt(slack)
-        line = direction_line(self.evaluator, parts, self.analytic)
+        line = direction_line(self.evaluator, parts, self.finite)
         if parent is not None:
             step = parent.step
         else:
@@ -271,8 +272,7 @@ class Search:
         self.step = residual.step if region.last - region.first > 1 else self.step
         for k, where, d in self._parts(region):
             if d.size:
-                changes = np.where(d == 0, 0.0, self.analytic[k][where]) * d
-                typical = float(np.linalg.norm(changes)) / math.sqrt(d.size)
+                typical = float(np.linalg.norm(self.finite[k][where] * d)) / math.sqrt(d.size)
                 sharpness = residual.allowed / typical if typical else math.inf
                 self.sharpness[k] = min(self.sharpness[k], sharpness)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -78,6 +79,7 @@ class Evaluator:
         self.nfev = 0
         self.on_call: Callable[[int], None] = lambda _: None
         self.share: Callable[[Loss, Iterable[Nudge]], Iterable[float]] = map
+        self._fingerprints = [_fingerprint(a) for a in args]
         first = fun(parameters.tree, *args)
         kind = np.asarray(first).dtype
         if np.ndim(first) or not np.issubdtype(kind, np.number) or np.iscomplexobj(first):
@@ -94,15 +96,16 @@ class Evaluator:
             )
         self.loss = Loss(fun, parameters, args)
         self.at_x0 = float(first)
-        second = self.loss()
-        self.nfev = 2
         if not np.isfinite(self.at_x0):
             raise ValueError(
                 f"`fun` is {self.at_x0} at `x0`: a slope needs a finite loss. Check the data, "
                 "or start from another point."
             )
+        second = self.loss()
+        self.nfev = 2
+        self._refuse_changed_args("fun")
         # Sums that threads add up in another order differ in the last digits: that is round-off.
-        if abs(second - self.at_x0) > 100 * self.eps * abs(self.at_x0):
+        if not abs(second - self.at_x0) <= 100 * self.eps * abs(self.at_x0):
             raise ValueError(
                 f"`fun` gave two values at the same point, {self.at_x0!r} and {second!r}: fix the "
                 "seed of its dropout, shuffling or sampling."
@@ -120,12 +123,21 @@ class Evaluator:
         return losses
 
     def finish(self) -> None:
-        """Look once more at `x0`: the loss must still be what it was."""
+        """Make sure that `fun` left its input alone at every point."""
         if name := self.parameters.changed():
             raise ValueError(
                 f"`fun` changes its input in place ({name}) at some of the points: "
                 "let it work on a copy."
             )
+        self._refuse_changed_args("fun` or `grad")
+
+    def _refuse_changed_args(self, who: str) -> None:
+        for i, (arg, before) in enumerate(zip(self.args, self._fingerprints, strict=True)):
+            if _fingerprint(arg) != before:
+                raise ValueError(
+                    f"`{who}` changes `args[{i}]` in place: let it work on a copy, for the loss "
+                    "must be the same function at every call."
+                )
 
 
 @contextmanager
@@ -228,6 +240,15 @@ def warnings_once() -> Iterator[None]:
     finally:
         for message, category, filename, lineno in seen:
             warnings.warn_explicit(message, category, filename, lineno)
+
+
+def _fingerprint(arg: Any) -> int:
+    """Return a checksum of an array: cheap, and no copy of the data is kept."""
+    return zlib.crc32(np.ascontiguousarray(arg).data.cast("B")) if _plain(arg) else 0
+
+
+def _plain(arg: Any) -> bool:
+    return isinstance(arg, np.ndarray) and arg.size > 0 and arg.dtype.kind in "biufc"
 
 
 def _short(value: Any) -> str:

@@ -119,8 +119,7 @@ def direction_line(
                     move = point.astype(float, copy=False) - x
                     moves += float(np.dot(move, d))
                     if gradient is not None:
-                        known = np.where(move == 0, 0.0, gradient[k][where])
-                        changes += float(np.dot(known, move))
+                        changes += float(np.dot(gradient[k][where], move))
                 realised.append(moves / length if length else 0.0)
                 predicted.append(changes)
                 yield tuple(nudge)
@@ -176,7 +175,7 @@ class Ladder:
     def __init__(self, line: Line, evaluator: Evaluator, noise: float, step: float) -> None:
         self.line, self.evaluator, self.noise, self.step = line, evaluator, noise, step
         self.rungs: dict[float, Rung] = {}
-        self.lowest = self.highest = 0.0  # the exponents of 4 that were tried
+        self.lowest = 0.0  # the smallest exponent of 4 that was tried
         self.ceiling: float = MAX_EXPONENT  # above it the loss was not finite
 
     def climb(
@@ -271,7 +270,7 @@ class Ladder:
         self, exponent: float, up: tuple[float, float], down: tuple[float, float]
     ) -> Rung | None:
         """Add a rung from the steps and losses on both sides, if a slope can be had from them."""
-        self.lowest, self.highest = min(self.lowest, exponent), max(self.highest, exponent)
+        self.lowest = min(self.lowest, exponent)
         rung = self._rung(*up, *down)
         if rung is None:
             self.ceiling = exponent - 1
