@@ -64,7 +64,7 @@ def main() -> None:
         up[i] += e
         down[i] -= e
         slopes[i] = (loss(up, X, y) - loss(down, X, y)) / (2 * e)
-        print(f"w{i}: slope {slopes[i]:12.6f}")
+        print(f"w{i}: slope {slopes[i]:10.4f}")
 
     print("\n9. Side by side")
     print("       gradient        slope")
