@@ -158,9 +158,9 @@ def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[
     if len(local) == len(left) and not below:
         return _merge(local)
     if len(weights) == len(left):
-        return [_layer_input(weights)]
+        return [_weights_only(weights)]
     if len(biases) == len(left):
-        return [_bias_sum(biases)]
+        return [_biases_only(biases)]
     if below and later and right.issuperset(check.name for check in later):
         return [_layer(left, later), *_merge(local)]
     if below and not later:
@@ -180,12 +180,12 @@ def _local(check: ArrayCheck) -> Finding:
     return Finding(where, kind, evidence, look_at)
 
 
-def _layer_input(weights: Sequence[ArrayCheck]) -> Finding:
+def _weights_only(weights: Sequence[ArrayCheck]) -> Finding:
     evidence = f"{names(weights)} wrong, the biases of the same layers right"
     if all(_is_outer_product(check.analytic - check.numerical) for check in weights):
         evidence += "; a - n is one outer product, as if one example were left out or came twice"
-    look_at = "delta is right, since the biases are: look at what it is multiplied by"
-    return Finding(names(weights), "layer input", evidence, look_at)
+    look_at = "delta is right, since the biases are: look at this line, at what multiplies delta"
+    return Finding(names(weights), "weights only", evidence, look_at)
 
 
 def _is_outer_product(gap: NDArray[Any]) -> bool:
@@ -196,10 +196,10 @@ def _is_outer_product(gap: NDArray[Any]) -> bool:
     return bool(np.abs(left).max() <= TOLERANCE * np.abs(gap[i, j]))
 
 
-def _bias_sum(biases: Sequence[ArrayCheck]) -> Finding:
+def _biases_only(biases: Sequence[ArrayCheck]) -> Finding:
     evidence = f"{names(biases)} wrong, the weights of the same layers right"
-    look_at = "delta is right, since the weights are: look at its sum over the examples"
-    return Finding(names(biases), "bias sum", evidence, look_at)
+    look_at = "delta is right, since the weights are: look at this line, at the sum over examples"
+    return Finding(names(biases), "biases only", evidence, look_at)
 
 
 def _layer(left: Sequence[ArrayCheck], later: Sequence[ArrayCheck]) -> Finding:

@@ -62,8 +62,10 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
         mean.append(math.sqrt(float(np.mean(differences**2))) / expected)
         median.append(float(np.median(np.abs(differences))) / expected)
     if np.count_nonzero(np.diff(values)) > 3:
-        # A kink among the points makes few of the second and third differences large.
-        return max(floor, min(float(np.median(mean[2:])), 4 * max(median[1:3])))
+        # A kink among the points makes few of the second and third differences large. On a
+        # lattice most may be 0: that is no proof of silence.
+        typical = 4 * max(median[1:3]) or math.inf
+        return max(floor, min(float(np.median(mean[2:])), typical))
     # A plateau: a constant loss never moves, and then there is no noise to speak of.
     for step in spacing * 8 * 4.0 ** np.arange(8):
         ((_, value),) = line([step])

@@ -99,8 +99,8 @@ def test_dead_layers_below_do_not_hide_the_pattern() -> None:
 
 
 def test_weights_wrong_and_their_bias_right() -> None:
-    assert told(network(**random("W2"))) == [("W2", "layer input")]
-    assert told(network(**random("W2", "W3"))) == [("W2, W3", "layer input")]
+    assert told(network(**random("W2"))) == [("W2", "weights only")]
+    assert told(network(**random("W2", "W3"))) == [("W2, W3", "weights only")]
 
 
 def test_one_example_left_out_shows_as_an_outer_product() -> None:
@@ -112,7 +112,7 @@ def test_one_example_left_out_shows_as_an_outer_product() -> None:
 
 
 def test_bias_wrong_and_its_weights_right() -> None:
-    assert told(network(**random("b1", "b2", "b3"))) == [("b1, b2, b3", "bias sum")]
+    assert told(network(**random("b1", "b2", "b3"))) == [("b1, b2, b3", "biases only")]
 
 
 def test_one_row_one_column_one_entry() -> None:
@@ -137,7 +137,7 @@ def test_ratio_of_one_entry_is_said_only_if_it_has_a_meaning() -> None:
 def test_two_wrong_entries_of_a_long_row_are_not_the_row() -> None:
     a = N["W2"].copy()
     a[2, :2] += 0.3, 0.4
-    assert told(network(W2=a)) == [("W2", "layer input")]
+    assert told(network(W2=a)) == [("W2", "weights only")]
 
 
 def test_one_live_row_is_not_one_row() -> None:

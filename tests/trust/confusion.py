@@ -20,18 +20,10 @@ from gradcheck.learning.faults import CATALOGUE, MODELS, Fault
 
 WIDTHS = {"entries": (2, 8), "directions": (16, 40)}
 
-# What may be said of a fault besides its signature without being false. "layer input": the biases
-# are right, so the line of the weights is not. "layer": wrong from the output down.
+# What may be said of a fault besides its signature without being false: "layer" where all is wrong
+# from the output down. Names that only describe are judged to the letter.
 ALSO_TRUE = {
-    "weight gradient transposed": {"layer input"},
-    "rows in reverse order": {"layer input"},
-    "one sample left out": {"layer input"},
-    "last row never filled": {"layer input"},
-    "last row copied from the first": {"layer input"},
-    "last unit's sign turned": {"layer input", "sign"},
-    "last layer's weights never written": {"layer input"},
-    "activations of the layer before": {"layer input"},
-    "bias summed over the wrong axis": {"bias sum"},
+    "last unit's sign turned": {"sign"},
     "one-hot forgotten": {"layer"},
     "softmax - one-hot turned round": {"layer"},
 }
@@ -85,21 +77,24 @@ class Answer(NamedTuple):
         return [f.bug for f in self.findings if f.bug not in true and not self.to_the_letter(f)]
 
     def to_the_letter(self, finding: Finding) -> bool:
-        """Whether all that changed is 0 (but for the L2 term), or lies in the row or entry named.
+        """Whether a finding that describes where the fault shows is right in that.
 
         With a dead ReLU, "copied from the first row" can be "never written", to the letter.
         """
-        for name, index in re.findall(r"(\w+)(?:\[(.*?)\])?", finding.where):
-            changed = self.plant.changed[name]
-            if finding.bug == "never written":
-                penalty = self.plant.args[-1] * self.plant.x0[name] * (changed.ndim == 2)
-                changed &= (self.plant.analytic[name] != 0) & (self.plant.analytic[name] != penalty)
-            elif finding.bug in ("one row", "one column", "one entry"):
-                here = tuple(slice(None) if i == ":" else int(i) for i in index.split(", "))
-                changed[here] = False
-            if changed.any():
-                return False
-        return True
+        places = re.findall(r"(\w+)(?:\[(.*?)\])?", finding.where)
+        return all(self._lies_there(finding.bug, name, index) for name, index in places)
+
+    def _lies_there(self, bug: str, name: str, index: str) -> bool:
+        changed = self.plant.changed
+        if bug in ("weights only", "biases only"):
+            return not changed[("b" if name[0] == "W" else "W") + name[1:]].any()
+        rest = changed[name]
+        if bug in ("one row", "one column", "one entry"):
+            rest[tuple(slice(None) if i == ":" else int(i) for i in index.split(", "))] = False
+        elif bug == "never written":  # but for the L2 term
+            a, l2 = self.plant.analytic[name], self.plant.args[-1] * (rest.ndim == 2)
+            rest &= (a != 0) & (a != l2 * self.plant.x0[name])
+        return not rest.any()
 
 
 @cache

@@ -22,9 +22,10 @@ from textwrap import fill
 
 def say(name):
     """Print the verdict and the first finding, in short lines."""
-    for text in str(check(name)).split("\\n\\n")[:2]:
-        for line in text.splitlines():
-            print(fill(line, 52, subsequent_indent="  "))
+    verdict, finding, *_ = str(check(name)).split("\\n\\n")
+    print(verdict)
+    for line in finding.splitlines():
+        print(fill(line, 46, subsequent_indent="    "))
 ```
 '''
 
@@ -86,7 +87,7 @@ def anchor(name: str) -> str:
 
 def text(words: str) -> str:
     """Keep Markdown from reading signs in what is plain text."""
-    return re.sub(r"([*_^\\])", r"\\\1", words)
+    return re.sub(r"([*_\\])", r"\\\1", words)
 
 
 if __name__ == "__main__":
