@@ -1,0 +1,94 @@
+"""What pages show but cannot run when the site is built: files that need other packages.
+
+On a page, such a file is a Python fence with a title that ends in .py, and the text fence after it
+is what the file prints. Run `python tests/frameworks/test_examples.py` to fill these in anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+FILE = re.compile(
+    r'^```python title="(?P<name>\w+\.py)"\n(?P<code>.*?)^```\n\n```text\n(?P<output>.*?)^```\n',
+    re.DOTALL | re.MULTILINE,
+)
+PEERS = ("autograd", "distributed", "jax", "scipy", "torch")
+
+
+class Example(NamedTuple):
+    """A file on a page, and what the page says that it prints."""
+
+    page: Path
+    name: str
+    code: str
+    output: str
+
+    @property
+    def missing(self) -> list[str]:
+        """The packages that it needs and this Python does not have."""
+        needed = [p for p in PEERS if re.search(rf"^(from|import) .*\b{p}\b", self.code, re.M)]
+        return [package for package in needed if find_spec(package) is None]
+
+    def run(self, folder: Path) -> str:
+        """Run the file as a reader would, with pytest if it is a test; return what it prints."""
+        (folder / self.name).write_text(self.code)
+        pytest_too = ["-m", "pytest", "-qq"] if self.name.startswith("test_") else []
+        ran = subprocess.run(
+            [sys.executable, "-W", "error", *pytest_too, self.name],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert ran.returncode == 0, ran.stderr or ran.stdout
+        return ran.stdout
+
+
+def examples(page: Path) -> list[Example]:
+    return [Example(page, **found.groupdict()) for found in FILE.finditer(page.read_text())]
+
+
+EXAMPLES = [example for page in PAGES for example in examples(page)]
+
+
+def test_every_file_is_found() -> None:
+    titles = sum(
+        len(re.findall(r'^```python title="\w+\.py"$', page.read_text(), re.M)) for page in PAGES
+    )
+    assert len(EXAMPLES) == titles > 5
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.page.stem}-{e.name}")
+def test_file_prints_what_the_page_says(example: Example, tmp_path: Path) -> None:
+    if example.missing:
+        pytest.skip(f"needs {', '.join(example.missing)}: `pip install 'gradcheck[test,peers]'`")
+    assert example.run(tmp_path) == example.output
+
+
+def fill_in(found: re.Match[str]) -> str:
+    """Replace the output of one file by what it prints here."""
+    example = Example(Path(), **found.groupdict())
+    if example.missing:
+        print(f"{example.name}: left alone, needs {', '.join(example.missing)}")
+        return found[0]
+    with tempfile.TemporaryDirectory() as folder:
+        output = example.run(Path(folder))
+    start, end = found.start("output") - found.start(), found.end("output") - found.start()
+    return found[0][:start] + output + found[0][end:]
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        page.write_text(FILE.sub(fill_in, page.read_text()))
