@@ -25,12 +25,16 @@ def main() -> None:
     for kind in dict.fromkeys(row.kind for row in results.right):
         print(line(kind, [row for row in results.right if row.kind == kind]))
     print(f"\n### The bug that is named\n\n{named()}")
-    for title, rows in {
-        "Each right gradient, and what the check said": "right",
-        "Each kind of wrong gradient": "wrong",
-        "Calls of the loss, by size": "calls",
+    cases = "| Case | Verdicts | Decided by | Plants caught |\n|---|---|---|---|\n" + "\n".join(
+        f"| {row.name} | {row.verdicts} | {row.said} | {row.caught} of {row.planted} |"
+        for row in results.right
+    )
+    for title, body in {
+        "Each right gradient, and what the check said": cases,
+        "Each kind of wrong gradient": table(results, "wrong"),
+        "Calls of the loss, by size": table(results, "calls"),
     }.items():
-        print(f'\n??? note "{title}"\n\n{indent(table(results, rows), "    ")}')
+        print(f'\n??? note "{title}"\n\n{indent(body, "    ")}')
 
 
 def line(kind: str, rows: list[Row]) -> str:
