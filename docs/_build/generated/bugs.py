@@ -22,10 +22,11 @@ from textwrap import fill
 
 def say(name):
     """Print the verdict and the first finding, in short lines."""
-    verdict, finding, *_ = str(check(name)).split("\\n\\n")
-    print(verdict)
-    for line in finding.splitlines():
-        print(fill(line, 46, subsequent_indent="    "))
+    report = check(name)
+    where, bug, evidence, look_at = report.findings[0]
+    print(report.headline())
+    for text in (f"{where}: {bug}. {evidence}", f"Look at: {look_at}"):
+        print(fill(text, 46, subsequent_indent="    "))
 ```
 '''
 
