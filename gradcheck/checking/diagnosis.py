@@ -215,6 +215,6 @@ def _layer(left: Sequence[ArrayCheck], later: Sequence[ArrayCheck]) -> Finding:
 def _unknown(check: ArrayCheck, look_at: str) -> Finding:
     _, a, n, _ = seen(check)
     off = 100 * np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))
-    size = f"by {np.median(off):.2g} % (median) to {off.max():.2g} %"
+    size = f"by {np.median(off):.3g} % (median) to {off.max():.3g} %"
     evidence = f"no bug that we know fits; wrong {share(check)}, {size}"
     return Finding(names([check]), "unknown", evidence, look_at)
