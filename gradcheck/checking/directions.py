@@ -32,7 +32,7 @@ THROUGHOUT = 64  # smaller regions are searched to the end even where most of th
 SURVEY = 20  # calls after which a search that has stopped looks at no further array
 FEW = 5  # entries that stand for an array then
 SAMPLE = 20  # entries that stand for a region that is wrong throughout
-CLOSER = 8  # entries of an array that are looked at where directions cannot judge
+CLOSER = 64  # entries of an array that are looked at where directions cannot judge
 SHARP = 1e-4  # an array that a joint direction sees less sharply gets one of its own
 
 
@@ -97,6 +97,7 @@ class Search:
         self.x0 = evaluator.parameters.x0
         self.sharpness = [math.inf] * len(self.x0)
         self.blurred: set[int] = set()
+        self.unjudged: list[str] = []
         self.excluded: list[tuple[int, Any]] = []
         self.checked: list[CheckedArray] = []
         self.trace: list[SearchStep] = []
@@ -182,26 +183,45 @@ class Search:
         return False
 
     def _look_closer(self, k: int) -> None:
-        """Judge some entries of an array along which a direction cannot: at kinks, and at edges."""
-        sample = self._sample(Region(k, k + 1, 0, self.x0[k].size), CLOSER)
-        if not sample.size:
-            return
-        verdicts = self._look(k, sample).verdict
-        self.kinked |= bool(np.any(verdicts == Verdict.KINK))
+        """Judge single entries of an array along which a direction cannot: at kinks, at edges.
+
+        Kinks like to sit where a parameter is exactly 0: without those, a direction may do.
+        """
         name = self.parameters.names[k] or "the parameters"
-        self.complete &= sample.size == self.x0[k].size
-        self.notes.append(
-            f"Along {name} the loss has kinks, ends or never settles: a direction cannot judge "
-            f"there, and {sample.size} single entries were looked at instead."
-        )
+        self.stuck = False
+        self.direction = self._draw(k, k + 1)
+        left = self.direction[k] != 0
+        at_zero = np.flatnonzero(left & (self.x0[k] == 0))
+        if 0 < at_zero.size < np.count_nonzero(left):
+            self._look_at_some(k, at_zero, f"the entries of {name} that are 0")
+            self.excluded.append((k, at_zero))
+            if not self._try(k, k + 1) and self.sharpness[k] <= BLIND:
+                return
+            left = self.direction[k] != 0
+        if not self._look_at_some(k, np.flatnonzero(left), name):
+            self.unjudged.append(name)
+
+    def _look_at_some(self, k: int, indices: Array, what: str) -> bool:
+        """Look at entries one by one, and say so; return whether that was all of them."""
+        sample = indices
+        if indices.size > CLOSER:
+            sample = np.sort(self.rng.choice(indices, CLOSER, replace=False))
+            self.complete = False
+        if sample.size:
+            self.kinked |= bool(np.any(self._look(k, sample).verdict == Verdict.KINK))
+            self.notes.append(
+                f"Along {what} the loss has kinks, ends or never settles, and a direction cannot "
+                f"judge: {sample.size:,} of {indices.size:,} were looked at one by one."
+            )
+        return sample.size == indices.size
 
     @property
     def explained(self) -> bool:
-        """Whether single entries account for all that directions showed.
+        """Whether single entries account for all that directions showed, or could not judge.
 
         Kinks do, for they add up to what no single one shows.
         """
-        return self.kinked or not self.unexplained
+        return not self.unjudged and (self.kinked or not self.unexplained)
 
     def _draw(self, first: int, last: int) -> list[Floats]:
         """Draw weights of either sign, 0.5 to 1.5 times the typical size of each entry."""
@@ -291,7 +311,7 @@ class Search:
                     self._active_halves(part, found) if _size(part) > LEAF else [(part, found)]
                 )
             ]
-        if len(level) >= 6 and _size(region) >= THROUGHOUT and self._throughout(region):
+        if len(level) >= 6 and _size(region) >= THROUGHOUT and self._throughout(region, residual):
             return
         for part, found in level:
             if not self._room():
@@ -335,7 +355,7 @@ class Search:
         middle = (region.start + region.stop) // 2
         return region._replace(stop=middle), region._replace(start=middle)
 
-    def _throughout(self, region: Region) -> bool:
+    def _throughout(self, region: Region, residual: Residual) -> bool:
         """Sample a region that is active in most of its parts; return whether that settles it."""
         k, sample = region.first, self._sample(region, SAMPLE)
         if not sample.size:
@@ -355,7 +375,7 @@ class Search:
                 self._search(by_columns, found)
                 return True
             return False
-        elif wrong == 0:
+        elif wrong == 0 and self._smeared(looked, residual, _size(region)):
             self.notes.append(
                 f"{name} differs from the loss along directions, but each of {sample.size} sampled "
                 "entries agrees within `rtol`."
@@ -366,6 +386,13 @@ class Search:
         self.excluded.append((k, self._where(whole)))
         self.direction[k][self._where(whole)] = 0.0
         return True
+
+    def _smeared(self, looked: CheckedArray, residual: Residual, size: int) -> bool:
+        """Whether the small differences of a sample add up to the residual of its region."""
+        weights = self.direction[looked.array][looked.index]
+        differences = (looked.analytic - looked.numerical) * weights
+        typical = float(np.linalg.norm(differences)) / math.sqrt(looked.index.size)
+        return abs(residual.value) <= 4 * typical * math.sqrt(size)
 
     def _whole_lines(self, region: Region) -> Region:
         """Widen a part of a single row or column to all of it."""

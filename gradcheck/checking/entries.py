@@ -13,6 +13,7 @@ from gradcheck.checking.finite_difference import (
     Estimate,
     Floats,
     Ladder,
+    central,
     entry_line,
     first_steps,
     typical_sizes,
@@ -111,7 +112,7 @@ class EntryJudge:
             return
         # Of the entries that only their error bar excused, look again at those it excused most.
         c = self.checked
-        excused = np.flatnonzero(at_once & (c.error > c.allowed / 2))
+        excused = np.flatnonzero((c.verdict == Verdict.AGREE) & (c.error > c.allowed / 2))
         needed = np.abs(self.analytic - c.numerical)[excused] / c.allowed[excused]
         suspicious = False
         for looks, row in enumerate(excused[np.argsort(-needed, kind="stable")].tolist()):
@@ -134,11 +135,13 @@ class EntryJudge:
             for point in pair
         ]
         self.losses[rows] = np.reshape(self.evaluator(nudges), (-1, 2))
-        width = self.points[rows, 0].astype(float) - self.points[rows, 1]
+        up, down = self.points[rows, 0].astype(float) - x, x - self.points[rows, 1].astype(float)
         with np.errstate(invalid="ignore", over="ignore"):
-            numerical = (self.losses[rows, 0] - self.losses[rows, 1]) / width
+            forward = (self.losses[rows, 0] - self.evaluator.at_x0) / up
+            backward = (self.evaluator.at_x0 - self.losses[rows, 1]) / down
+            numerical = central(forward, backward, up, down)
             rounding = self.evaluator.eps * np.abs(self.losses[rows]).max(axis=1) / 3
-            bar = ROUND_OFF * np.maximum(self.noise, rounding) / (width / 2)
+            bar = ROUND_OFF * np.maximum(self.noise, rounding) / ((up + down) / 2)
             difference = np.abs(self.analytic[rows] - numerical)
             allowed = self.allowed(self.analytic[rows], numerical)
             fits: Array = (difference <= allowed + bar) & np.isfinite(self.analytic[rows])

@@ -226,19 +226,19 @@ def _call_kept(nudge: Nudge) -> float:
 @contextmanager
 def warnings_once() -> Iterator[None]:
     """Pass on each distinct warning of the user's functions once, not once a call."""
-    seen: dict[tuple[str, type[Warning], str, int], None] = {}
+    seen: dict[tuple[str, type[Warning], str, int], Any] = {}
 
     def collect(
         message: Any, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
     ) -> None:
-        seen[str(message), category, filename, lineno] = None
+        seen[str(message), category, filename, lineno] = message
 
     try:
         with warnings.catch_warnings():
             warnings.showwarning = collect
             yield
     finally:
-        for message, category, filename, lineno in seen:
+        for (_, category, filename, lineno), message in seen.items():
             warnings.warn_explicit(message, category, filename, lineno)
 
 

@@ -29,10 +29,11 @@ def typical_sizes(x: Array) -> Floats:
     The entry's own size; but not below a hundredth of its array's median non-zero size, which
     stands in for entries at zero; 1 in an array that is zero throughout.
     """
-    size = np.abs(x.astype(float))
+    size: Floats = np.abs(x).astype(float, copy=False)
     nonzero = size[size > 0]
-    median = float(np.median(nonzero)) if nonzero.size else 1.0
-    return np.where(size > 0, np.maximum(size, 0.01 * median), median)
+    median = float(np.median(nonzero, overwrite_input=True)) if nonzero.size else 1.0
+    size[size == 0] = median
+    return np.maximum(size, 0.01 * median, out=size)
 
 
 def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
@@ -130,6 +131,15 @@ def direction_line(
         return [(t, f - change) for t, f, change in zip(realised, losses, predicted, strict=True)]
 
     return line
+
+
+def central(forward: Any, backward: Any, up: Any, down: Any) -> Any:
+    """Return the central slope from the one-sided ones at steps `up` and `down`, both positive.
+
+    ``(f(x + h) - f(x - h)) / (2 h)`` where the steps are equal. Where rounding has made them
+    unequal, still exact for a parabola: at a minimum the bend is all there is.
+    """
+    return (forward * down + backward * up) / (up + down)
 
 
 class Rung(NamedTuple):
@@ -286,8 +296,9 @@ class Ladder:
         if not up > 0 > down:
             return None
         if math.isfinite(f_up) and math.isfinite(f_down):
-            jump = (f_up - at_x0) / up - (f_down - at_x0) / down
-            slope, factor = (f_up - f_down) / (up - down), ROUND_OFF
+            forward, backward = (f_up - at_x0) / up, (f_down - at_x0) / down
+            jump, factor = forward - backward, ROUND_OFF
+            slope = central(forward, backward, up, -down)
         elif math.isfinite(f_up) or math.isfinite(f_down):
             whole, f_whole = (up, f_up) if math.isfinite(f_up) else (down, f_down)
             ((half, f_half),) = self.line([whole / 2])
@@ -317,8 +328,10 @@ def first_steps(slope: Floats, scale: Floats, noise: float) -> Floats:
     change = np.abs(slope) * scale
     change = np.where(np.isfinite(change), change, 0.0)
     # An entry that hardly matters shares the bends of its array: hence a hundredth of its size.
-    change = np.maximum(change, 0.01 * float(np.sqrt(np.mean(change**2))) + TINY)
-    steps: Floats = scale * np.clip(np.cbrt(noise / change), 1e-7, 0.03)
+    typical = float(np.linalg.norm(change)) / math.sqrt(max(change.size, 1))
+    change = np.maximum(change, 0.01 * typical + TINY)
+    with np.errstate(over="ignore"):
+        steps: Floats = scale * np.clip(np.cbrt(noise / change), 1e-7, 0.03)
     return steps
 
 
@@ -494,7 +507,10 @@ def estimate_noise(evaluator: Evaluator, rng: Any = 0) -> float:
     direction: list[tuple[int, Any, Floats]] = []
     for k, x in enumerate(x0):
         weights = generator.uniform(-1.0, 1.0, x.size)
-        direction.append((k, slice(None), (weights + np.copysign(0.5, weights)) * typical_sizes(x)))
+        weights += np.copysign(0.5, weights)
+        # By the size of each entry alone: beside an edge of the loss a small one must move little.
+        weights *= np.where(x != 0, np.abs(x), typical_sizes(x))
+        direction.append((k, slice(None), weights))
     coarsest = max(float(np.finfo(x.dtype).eps) for x in x0)
     return noise_level(evaluator, direction_line(evaluator, direction), max(1e-10, 100 * coarsest))
 

@@ -33,6 +33,8 @@ class Parameters:
         self.names: list[str] = []
         arrays: list[Array] = []
         for name, leaf in _leaves(x0):
+            if name in self.names:
+                raise ValueError(f"Two arrays of `x0` are called {name}: rename one of their keys.")
             self.names.append(name)
             arrays.append(_real_array(leaf, "x0", name))
             if not np.all(np.isfinite(arrays[-1])):
@@ -53,7 +55,8 @@ class Parameters:
     def match(self, values: Any, argument: str) -> list[Array]:
         """Return flat copies of `values`, which must have the structure and shapes of `x0`."""
         # For a bare array, a plain list of numbers will do.
-        found = dict(_leaves(np.asarray(values) if self.names == [""] else values))
+        bare = self.names == [""] and not isinstance(values, Mapping)
+        found = {"": values} if bare else dict(_leaves(values))
         missing = [name for name in self.names if name not in found]
         extra = [name for name in found if name not in self.names]
         if missing or extra:
@@ -101,7 +104,7 @@ def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each array of a structure with its name, in order."""
     if isinstance(tree, Mapping):
         for key, branch in tree.items():
-            yield from _leaves(branch, f"{name}.{key}" if name else str(key))
+            yield from _leaves(branch, f"{name}.{key}" if name else str(key) or "''")
     elif isinstance(tree, (list, tuple)):
         for number, branch in enumerate(tree):
             yield from _leaves(branch, f"{name}[{number}]")
@@ -123,7 +126,10 @@ def _rebuild(tree: Any, arrays: Iterator[Array]) -> Any:
 def _real_array(leaf: Any, argument: str, name: str) -> Array:
     """Copy one leaf into a contiguous array of floating-point numbers, or say what it is."""
     place = f"`{argument}`" + (f" at {name}" if name else "")
-    array = np.array(leaf, order="C", copy=True, subok=False)
+    try:
+        array = np.array(leaf, order="C", copy=True, subok=False)
+    except ValueError as error:
+        raise ValueError(f"{place} is no array: its rows differ in length.") from error
     if np.issubdtype(array.dtype, np.floating):
         return array
     if np.issubdtype(array.dtype, np.integer) or array.dtype == bool:

@@ -276,7 +276,7 @@ class GradientReport:
 
     def __str__(self) -> str:
         """Return the verdict in a sentence, the findings, the table and what to know besides."""
-        footnotes = "\n".join(self.footnotes())
+        footnotes = "\n".join(textwrap.fill(note, 80) for note in self.footnotes())
         blocks = [self.headline(), *map(_finding_text, self.findings), self.table(), footnotes]
         return "\n\n".join(block for block in blocks if block)
 
@@ -290,9 +290,9 @@ class GradientReport:
             kinks = counts[Verdict.KINK]
             besides = f", {kinks:,} of them on a kink of the loss" if kinks else ""
             along = " along random directions" if self.method == "directions" else ""
-            return f"PASSED: {entries} agree with the loss{along}{besides}."
+            return f"PASSED: {entries} agree{'s' * (self.size == 1)} with the loss{along}{besides}."
         wrong, unresolved = counts[Verdict.WRONG], counts[Verdict.UNRESOLVED]
-        parts = [] if self.explained else ["along a direction the gradient is off, unexplained"]
+        parts = [] if self.explained else ["random directions leave it open (see below)"]
         if wrong:
             at_least = "" if self.complete else "at least "
             parts.append(f"{at_least}{wrong:,} of {entries} disagree" + ("s" * (wrong == 1)))
@@ -312,7 +312,7 @@ class GradientReport:
             entry, (c, row) = self.entries[i], self.entries.row(i)
             difference = abs(entry.analytic - entry.numerical)
             yield (
-                entry.name,
+                _short(entry.name),
                 _number(entry.analytic),
                 _number(entry.numerical, entry.error),
                 _order(difference) if difference <= c.allowed[row] else f"{difference:.1e}",
@@ -326,7 +326,7 @@ class GradientReport:
         if not rows:
             return ""
         width = max(6, *(len(row[0]) for row in rows))
-        line = f"{{:<{min(width, 20)}}}{{:>15}}{{:>15}}{{:>11}}{{:>9}}  {{:<10}}"
+        line = f"{{:<{width}}}{{:>15}}{{:>15}}{{:>11}}{{:>9}}  {{:<10}}"
         lines = [line.format(*COLUMNS).rstrip(), *(line.format(*row).rstrip() for row in rows)]
         if (more := len(self.entries) - len(rows)) > 0:
             lines.append(f"... and {more:,} more, none of them worse")
@@ -350,8 +350,9 @@ class GradientReport:
         for name, r in blind.items():
             if math.isfinite(r):
                 yield (
-                    f"An error in one entry{' of ' + name if name else ''} below {r:.0%} of the "
-                    "typical entry would not have been seen."
+                    f"An error in one entry{' of ' + name if name else ''} below "
+                    f"{f'{r:.0%} of' if r < 2 else f'{r:,.0f} times'} the typical entry would not "
+                    "have been seen."
                 )
         if self.method == "directions" and told and not blind:
             worst = max(told, key=lambda name: told[name])
@@ -377,22 +378,23 @@ class GradientReport:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain values that JSON can hold, wrong entries included."""
+        """Return the report as plain values that JSON can hold; None for NaN and infinity."""
         return {
             "passed": self.passed,
             "size": self.size,
             "nfev": self.nfev,
             "method": self.method,
             "complete": self.complete,
-            "resolution": dict(self.resolution),
-            "wrong": [entry._asdict() for entry in self.wrong],
-            "unresolved": [entry._asdict() for entry in self.unresolved],
+            "resolution": _plain(self.resolution),
+            "wrong": [_plain(entry._asdict()) for entry in self.wrong],
+            "unresolved": [_plain(entry._asdict()) for entry in self.unresolved],
             "findings": [finding._asdict() for finding in self.findings],
             "notes": list(self.notes),
         }
 
 
 COLUMNS = ("entry", "analytic", "numerical", "difference", "allowed", "verdict")
+NAME = 18  # columns of the table for the name of an entry
 BLIND = 0.1  # a resolution worse than this is said in the text
 EXPLANATIONS = {
     (Verdict.UNRESOLVED, Reason.DOMAIN): "Unresolved: the loss is not finite beside the point.",
@@ -409,11 +411,27 @@ def _finding_text(finding: Finding) -> str:
     return "\n".join(textwrap.fill(line, 79, subsequent_indent="    ") for line in lines)
 
 
+def _short(name: str) -> str:
+    """Keep the end of a long name, which says which entry it is."""
+    return name if len(name) <= NAME else "…" + name[1 - NAME :]
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Put None for NaN and infinity, which JSON does not have."""
+    lost = {k for k, v in values.items() if isinstance(v, float) and not math.isfinite(v)}
+    return {key: None if key in lost else value for key, value in values.items()}
+
+
 def _number(value: float, error: float = 0.0) -> str:
-    """Print what is known of a number: round-off differs between processors."""
-    return _order(abs(value)) if abs(value) <= error < math.inf and value else f"{value:.6e}"
+    """Print the digits that are known of a number: round-off differs between processors."""
+    if not value or not math.isfinite(value) or not 0 < error < math.inf:
+        return f"{value:.6e}"
+    if abs(value) <= error:
+        return _order(abs(value))
+    known = math.floor(math.log10(abs(value))) - math.floor(math.log10(error))
+    return f"{value:.{min(max(known, 0), 6)}e}"
 
 
 def _order(size: float) -> str:
     """Print an upper bound, a power of ten, for what is round-off."""
-    return f"<1e{math.floor(math.log10(size)) + 1:+03d}" if size > 0 else "0"
+    return f"<1e{math.floor(math.log10(size)) + 1:+03d}" if 0 < size < math.inf else f"{size:.0f}"

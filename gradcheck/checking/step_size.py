@@ -23,7 +23,7 @@ class StepSweep(NamedTuple):
     errors : ndarray
         The relative error of the slope at each step, against the gradient that was given.
     best_step : float
-        The step with the smallest error.
+        The step with the smallest error, of it and its neighbours: a single one may be lucky.
     noise : float
         Standard deviation of the noise in the loss. Left of the best step the error of the slope
         is about ``noise / h``.
@@ -47,10 +47,15 @@ class StepSweep(NamedTuple):
     def __str__(self) -> str:
         """Return a table: step, order of magnitude of the error, and which regime it is in."""
         lines = [f"{'step':>8}  {'error':>7}"]
-        for step, error in zip(self.steps, self.errors, strict=True):
-            regime = "best" if step == self.best_step else ""
-            regime = regime or ("round-off" if step < self.best_step else "truncation")
-            size = f"1e{round(np.log10(error)):+03d}" if error > 0 else "0"
+        best = self.errors[self.steps == self.best_step][0]
+        flat = (self.errors > 0.5 * best) & (self.errors < 2 * best)
+        for step, error, at_floor in zip(self.steps, self.errors, flat, strict=True):
+            regime = "round-off" if step < self.best_step else "truncation"
+            if at_floor and np.count_nonzero(flat) > 4:
+                regime = "floor: the gradient is off by this"
+            elif step == self.best_step:
+                regime = "best"
+            size = f"1e{round(np.log10(error)):+03d}" if error > 0 else f"{error:.0f}"
             lines.append(f"{step:>8.0e}  {size:>7}  {regime}")
         return "\n".join(lines)
 
@@ -108,6 +113,8 @@ def sweep_steps(
         parameters = Parameters(x0)
         evaluator = Evaluator(fun, parameters, args)
         gradient = analytic_values(grad, parameters, args)
+        if not all(np.all(np.isfinite(g)) for g in gradient):
+            raise ValueError("`grad` holds NaN or infinity: there is no error to measure.")
         if direction is None:
             generator = np.random.default_rng(0 if rng is None else rng)
             along = [generator.normal(size=x.size) for x in parameters.x0]
@@ -115,12 +122,10 @@ def sweep_steps(
             along = [d / length for d in along]
         else:
             along = [d.astype(float) for d in parameters.match(direction, "direction")]
+            if not all(np.all(np.isfinite(d)) for d in along) or not any(map(np.any, along)):
+                raise ValueError("`direction` is zero or not finite: it must point somewhere.")
         expected = sum(float(g.astype(float) @ d) for g, d in zip(gradient, along, strict=True))
-        h = (
-            np.logspace(-16, 0, 33)
-            if steps is None
-            else np.sort(np.atleast_1d(steps).astype(float))
-        )
+        h = np.logspace(-16, 0, 33) if steps is None else np.sort(np.ravel(steps).astype(float))
         if not (h.size and np.all(np.isfinite(h)) and np.all(h > 0)):
             raise ValueError(
                 "`steps` must hold positive finite numbers: pass for example `[1e-4]`."
@@ -134,4 +139,7 @@ def sweep_steps(
         errors = np.abs(slopes - expected) / (abs(expected) or 1.0)
     if not np.any(np.isfinite(errors)):
         raise ValueError("`fun` is finite at none of the `steps`: try smaller ones.")
-    return StepSweep(h, errors, float(h[np.nanargmin(errors)]), noise)
+    logs = np.log(np.where(errors > 0, errors, np.finfo(float).tiny))
+    among = np.stack([np.append(logs[1:], np.inf), logs, np.append(np.inf, logs[:-1])])
+    smooth = np.median(np.where(np.isnan(among), np.inf, among), axis=0)
+    return StepSweep(h, errors, float(h[np.argmin(smooth)]), noise)
