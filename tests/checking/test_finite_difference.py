@@ -157,9 +157,7 @@ def test_the_step_of_an_entry_is_the_one_that_floating_point_took(
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_slope_along_a_direction_uses_the_steps_that_were_taken(
-    dtype: Any, seed: int
-) -> None:
+def test_the_slope_along_a_direction_uses_the_steps_that_were_taken(dtype: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x0, c, d = rng.normal(size=(3, 40))
     x0 = x0.astype(dtype)

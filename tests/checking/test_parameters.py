@@ -192,7 +192,7 @@ TREE = {"W1": ONES, "b1": np.ones(3)}
         (np.ones(3), 1.0, ValueError, ["`grad`", "()", "(3,)"]),
         (np.ones(3), {"w": np.ones(3)}, ValueError, ["`grad`", "not in `x0`: w"]),
         (np.ones(3), None, TypeError, ["`grad`", "NoneType"]),
-        (np.ones((2, 2)), [[1.0, 2.0], [3.0]], ValueError, ["`grad`"]),
+        (np.ones((2, 2)), [[1.0, 2.0], [3.0]], ValueError, ["`grad` is no array", "rows"]),
         (np.ones(3), np.ones(3) * 1j, TypeError, ["`grad`", "complex"]),
         (np.ones(3), "abc", TypeError, ["`grad`", "str"]),
     ],
