@@ -82,9 +82,15 @@ def _prepared(check: ArrayCheck) -> ArrayCheck:
 
 
 def _forward(checks: list[ArrayCheck]) -> list[ArrayCheck]:
-    """Sort W1, W2, b1, b2 by layer, weights first; keep the order if a name has no number."""
+    """Sort W1, W2, b1, b2 by layer, weights first; keep the order if names do not number layers.
+
+    In ``hidden[0], hidden[1], output[0], output[1]`` each number has two weights: no layer.
+    """
     numbers = [int(number) for c in checks for number in re.findall(r"\d+", c.name)[:1]]
     if len(numbers) < len(checks):
+        return checks
+    weights = [number for number, c in zip(numbers, checks, strict=True) if c.x.ndim > 1]
+    if len(set(weights)) < len(weights):
         return checks
     order = sorted(range(len(checks)), key=lambda i: (numbers[i], -checks[i].x.ndim))
     return [checks[i] for i in order]

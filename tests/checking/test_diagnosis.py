@@ -76,6 +76,13 @@ def test_layer_whatever_the_order_of_the_dict() -> None:
     assert told(arrays) == [("W1, b1", "layer")]
 
 
+def test_layer_where_each_layer_is_a_list() -> None:
+    names = [f"{layer}[{i}]" for layer in ("first", "middle", "last") for i in (0, 1)]
+    arrays = network(**random("W1", "b1"))
+    arrays = [check._replace(name=name) for check, name in zip(arrays, names, strict=True)]
+    assert told(arrays) == [("first[0], first[1]", "layer")]
+
+
 def test_layer_beside_a_bug_that_is_explained() -> None:
     found = told(network(**random("W1", "b1"), b3=0 * N["b3"]))
     assert ("b3", "never written") in found
