@@ -195,9 +195,11 @@ class Search:
         if 0 < at_zero.size < np.count_nonzero(left):
             self._look_at_some(k, at_zero, f"the entries of {name} that are 0")
             self.excluded.append((k, at_zero))
-            if not self._try(k, k + 1) and self.sharpness[k] <= BLIND:
+            while self._room() and self._try(k, k + 1):
+                pass
+            if self.sharpness[k] <= BLIND or not self._room():
                 return
-            left = self.direction[k] != 0
+            left = self._draw(k, k + 1)[k] != 0
         if not self._look_at_some(k, np.flatnonzero(left), name):
             self.unjudged.append(name)
 

@@ -75,8 +75,11 @@ class EntryJudge:
         index = np.arange(x.size) if index is None else index
         self.x, self.analytic = x[index], analytic[index].astype(float)
         self.checked = CheckedArray.blank(array, index, analytic[index])
+        scale = typical_sizes(x)[index]
+        # What an entry far smaller than its array needs says nothing about the others.
+        self.teaches = (self.x == 0) | (np.abs(self.x) >= scale)
         if step is None:
-            self.steps = first_steps(self.analytic, typical_sizes(x)[index], noise)
+            self.steps = first_steps(self.analytic, scale, noise)
         else:
             self.steps = np.full(index.size, step)
         # An entry is a sum of terms as large as its neighbours, and carries their rounding. In
@@ -106,7 +109,8 @@ class EntryJudge:
             for row in (np.flatnonzero(~at_once[rows]) + start).tolist():
                 before = self.steps[row]
                 self.examine(row)
-                self.steps[row + 1 :] *= self.steps[row] / before
+                if self.teaches[row]:
+                    self.steps[row + 1 :] *= self.steps[row] / before
             start, length = rows.stop, min(2 * length, 1024)
         if self.step is not None:
             return
