@@ -213,8 +213,12 @@ def name_ratio(
     known = [(-1.0, "sign", "", SIGN), (2.0, "factor", also, HALF), (0.5, "factor", also, HALF)]
     for size in sizes:
         note = f"; {size} is the length of an array in `args`"
-        values = (size, 1 / size, size / (size - 1), (size - 1) / size, 2 * size, 0.5 / size)
+        values = (size, 1 / size, size / (size - 1), (size - 1) / size)
         known += [(value, "batch size", note, MEAN) for value in values]
+        # 2 N and N / 2: the half in front of the squares is missing or doubled as well.
+        note = f"; that is half or twice {size} or its inverse, the length of an array in `args`"
+        both = (size / 2, 2 / size, 2 * size, 0.5 / size)
+        known += [(value, "batch size", note, f"{MEAN}; and {HALF}") for value in both if size > 4]
     for value, bug, note, look_at in known:
         room = tolerance * min(abs(value), abs(value - 1))
         if abs(ratio - value) <= room:
