@@ -27,7 +27,7 @@ from gradcheck.checking.parameters import Array
 from gradcheck.checking.report import BLIND, CheckedArray, SearchStep, Verdict
 
 CLEAN = 2  # clean directions that a pass needs
-LEAF = 4  # so few entries are looked at one by one
+LEAF = 2  # so few entries are looked at one by one
 THROUGHOUT = 64  # smaller regions are searched to the end even where most of them is wrong
 SURVEY = 20  # calls after which a search that has stopped looks at no further array
 FEW = 5  # entries that stand for an array then

@@ -216,7 +216,7 @@ def name_ratio(
         values = (size, 1 / size, size / (size - 1), (size - 1) / size)
         known += [(value, "batch size", note, MEAN) for value in values]
         # 2 N and N / 2: the half in front of the squares is missing or doubled as well.
-        note = f"; that is half or twice {size} or its inverse, the length of an array in `args`"
+        note = f"; half or twice what mean against sum gives, where {note[2:]}"
         both = (size / 2, 2 / size, 2 * size, 0.5 / size)
         known += [(value, "batch size", note, f"{MEAN}; and {HALF}") for value in both if size > 4]
     for value, bug, note, look_at in known:
