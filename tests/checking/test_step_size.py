@@ -26,7 +26,7 @@ def test_the_error_falls_and_rises_again(seed: int, factor: float) -> None:
     assert best < 1e-8
     assert sweep.errors[-1] > 1e4 * best
     assert sweep.errors[0] > 1e4 * best
-    assert sweep.best_step == sweep.steps[np.argmin(sweep.errors)]
+    assert sweep.errors[sweep.steps == sweep.best_step][0] < 300 * best
 
 
 def test_to_the_right_the_error_is_truncation_and_grows_with_the_square() -> None:
@@ -117,7 +117,7 @@ def test_steps_that_leave_the_domain_are_nan_and_the_best_is_among_the_others() 
         lambda w: float(np.log(w[0])) if w[0] > 0 else np.nan, lambda w: 1 / w, x0, direction=[1.0]
     )
     assert np.isnan(sweep.errors[-1])
-    assert sweep.best_step < 0.01
+    assert sweep.best_step <= 0.01
     assert "nan" in str(sweep)
 
 
@@ -148,3 +148,22 @@ def test_it_prints_a_table_that_names_the_two_regimes() -> None:
     assert set(regimes[:best]) == {"round-off"}
     assert set(regimes[best + 1 :]) == {"truncation"}
     assert max(map(len, lines)) <= 80
+
+
+def test_a_lucky_step_is_not_the_best() -> None:
+    """One error that cancels by luck, far from the bottom of the V, does not win."""
+    lucky = 1e-9
+
+    def cubed(w: Any) -> Any:
+        h = abs(w[0] - 1)
+        return 1 + 3 * (w[0] - 1) if abs(h / lucky - 1) < 0.1 else w[0] ** 3
+
+    sweep = sweep_steps(cubed, [3.0], np.ones(1), direction=[1.0], steps=10.0 ** -np.arange(1, 13))
+    assert 5e-9 < sweep.best_step < 1e-3
+
+
+def test_a_wrong_gradient_is_said_to_have_a_floor() -> None:
+    right = sweep_steps(loss, np.exp, np.ones(3))
+    wrong = sweep_steps(loss, lambda w: 1.01 * np.exp(w), np.ones(3))
+    assert "floor" not in str(right)
+    assert "floor" in str(wrong)
