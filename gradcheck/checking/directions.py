@@ -55,6 +55,7 @@ class Residual(NamedTuple):
     kink: float
     slack: float
     step: float
+    within_rtol: float
 
     @property
     def allowed(self) -> float:
@@ -172,6 +173,9 @@ class Search:
             self.puzzles += len(self.excluded) == before
             if self.puzzles < 2:  # once may be bad luck with the noise: draw again
                 return True
+            if abs(residual.value) <= residual.within_rtol:
+                self._sharpen(region, residual._replace(slack=abs(residual.value)))
+                return False
             self.unexplained = True
             self.notes.append(
                 f"The gradient is off along a random direction by {abs(residual.value):.1e} "
@@ -262,7 +266,7 @@ class Search:
             slack += ((1e-3 * self.rtol + 10 * eps) * change) ** 2
             slack += (self.atol * float(np.linalg.norm(d))) ** 2
             predicted += change**2
-        slack = math.sqrt(slack)
+        slack, within_rtol = math.sqrt(slack), self.rtol * math.sqrt(predicted)
         line = direction_line(self.evaluator, parts, self.finite)
         if parent is not None:
             step = parent.step
@@ -272,7 +276,9 @@ class Search:
         ladder = Ladder(line, self.evaluator, self.noise, step)
         if parent is not None and (rung := ladder.measure(0.0)) is not None:
             bar = parent.truncation + rung.bar
-            quick = Residual(rung.slope, bar, parent.truncation, 0.0, slack, rung.step)
+            quick = Residual(
+                rung.slope, bar, parent.truncation, 0.0, slack, rung.step, within_rtol
+            )
             if not quick.doubtful:
                 return quick
 
@@ -285,9 +291,11 @@ class Search:
         best = ladder.climb(enough)
         if best is None:
             return None
-        if best.dominant != "round-off":
+        # Kinks, or slopes that never settle: well above what noise alone does to these terms.
+        if max(best.kink / 4, best.truncation / 10) > best.round_off:
             self.blurred.update(range(region.first, region.last))
-        return Residual(best.value, best.error, best.truncation, best.kink, slack, best.step)
+        terms = best.value, best.error, best.truncation, best.kink
+        return Residual(*terms, slack, best.step, within_rtol)
 
     def _sharpen(self, region: Region, residual: Residual) -> None:
         """Note what error in one typical entry of each array a clean direction would have shown."""

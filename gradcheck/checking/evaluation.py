@@ -120,6 +120,11 @@ class Evaluator:
             losses.append(loss)
             self.nfev += 1
             self.on_call(self.nfev)
+        if isinstance(nudges, list) and len(losses) != len(nudges):
+            raise RuntimeError(
+                f"`workers` returned {len(losses)} results for {len(nudges)} calls: a map returns "
+                "one for each, in order."
+            )
         return losses
 
     def finish(self) -> None:

@@ -139,7 +139,7 @@ def sweep_steps(
         errors = np.abs(slopes - expected) / (abs(expected) or 1.0)
     if not np.any(np.isfinite(errors)):
         raise ValueError("`fun` is finite at none of the `steps`: try smaller ones.")
-    logs = np.log(np.where(errors > 0, errors, np.finfo(float).tiny))
-    among = np.stack([np.append(logs[1:], np.inf), logs, np.append(np.inf, logs[:-1])])
-    smooth = np.median(np.where(np.isnan(among), np.inf, among), axis=0)
+    known = np.pad(np.nan_to_num(errors, nan=np.inf), 1, constant_values=np.inf)
+    smooth = np.median([known[:-2], known[1:-1], known[2:]], axis=0)
+    smooth = smooth if np.any(np.isfinite(smooth)) else known[1:-1]
     return StepSweep(h, errors, float(h[np.argmin(smooth)]), noise)
