@@ -267,7 +267,7 @@ def _columns(
         nothing = np.broadcast_to(np.nan, shape)
         wrong = np.broadcast_to(np.False_, shape)
         return ArrayCheck(parameters.names[k], x, analytic, nothing, nothing, wrong)
-    numerical, error = np.full((2, analytic.size), np.nan)
+    numerical, error = np.full(analytic.size, np.nan), np.zeros(analytic.size)
     wrong = np.zeros(analytic.size, dtype=bool)
     for c in checked:
         numerical[c.index], error[c.index] = c.numerical, c.error

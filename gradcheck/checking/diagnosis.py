@@ -78,7 +78,7 @@ def _prepared(check: ArrayCheck) -> ArrayCheck:
     x, a, n, error = (np.atleast_1d(np.asarray(field, np.float64)) for field in check[1:5])
     wrong = np.atleast_1d(check.wrong) & (np.isfinite(n) | ~np.isfinite(a))
     settled = check.settled or bool(np.isfinite(n).all())
-    return ArrayCheck(check.name, x, a, n, np.nan_to_num(error, posinf=np.inf), wrong, settled)
+    return ArrayCheck(check.name, x, a, n, error, wrong, settled)
 
 
 def _forward(checks: list[ArrayCheck]) -> list[ArrayCheck]:

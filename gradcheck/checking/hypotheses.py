@@ -180,6 +180,8 @@ def _transposed(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
 
 
 def _permuted(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
+    if np.count_nonzero(check.wrong) < 2:
+        return None
     index = np.arange(check.x.size).reshape(check.x.shape)
     for axis in {0, check.x.ndim - 1}:
         what = "entries" if check.x.ndim == 1 else "columns" if axis else "rows"
@@ -244,7 +246,7 @@ def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
     x, a, n, error = (field.ravel() for field in check[1:5])
     known = np.flatnonzero(np.isfinite(n[source.ravel()]))
     origin = source.ravel()[known]
-    gap = np.abs(a - n)[origin]
+    gap = np.abs(a[origin] - n[origin])
     room = TOLERANCE * np.sqrt(np.mean(gap**2)) + 3 * error[origin]
     left, shift = a[known] - n[origin], x[known] - x[origin]
     told = int(np.sum(check.wrong.ravel()[origin] & (room <= PROOF * gap)))

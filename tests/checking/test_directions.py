@@ -476,7 +476,6 @@ def test_peak_memory_of_a_right_gradient_is_a_few_vectors() -> None:
     assert peak_in_vectors(x0.copy(), x0) <= 8
 
 
-@pytest.mark.xfail(reason="the diagnosis lays whole arrays out, for a few entries", strict=True)
 def test_peak_memory_of_a_wrong_gradient_is_a_few_vectors() -> None:
     x0 = np.random.default_rng(0).normal(size=1_000_000)
     gradient = x0.copy()
