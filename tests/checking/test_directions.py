@@ -194,6 +194,44 @@ def test_a_right_entry_is_never_named(seed: int) -> None:
     assert set(names(report)) <= differs
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_an_array_that_hardly_moves_the_loss_gets_a_direction_of_its_own(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x0 = {"a": rng.normal(size=200), "b": rng.normal(size=300)}
+
+    def fun(p: Any) -> Any:
+        return 1e4 * smooth(p["a"]) + 1e-4 * smooth(p["b"])
+
+    right = {"a": 1e4 * slope(x0["a"]), "b": 1e-4 * slope(x0["b"])}
+    report = check(fun, right, x0)
+    assert report.passed
+    assert report.resolution["b"] < 0.3
+    wrong = {"a": right["a"], "b": right["b"].copy()}
+    i = int(np.argmax(np.abs(wrong["b"])))
+    wrong["b"][i] *= 1.5
+    assert names(check(fun, wrong, x0)) == [f"b[{i}]"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_rounding_of_a_float32_gradient_is_not_an_error_of_it(seed: int) -> None:
+    x0 = np.random.default_rng(seed).normal(size=3_000)
+    report = check(smooth, slope(x0).astype(np.float32), x0, rtol=1e-6)
+    assert report.passed, str(report)
+    assert report.wrong == ()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_entry_counts_by_the_size_of_its_parameter(seed: int) -> None:
+    """Units differ within an array: no entry may drown the others along a direction."""
+    rng = np.random.default_rng(seed)
+    scale = 10.0 ** rng.integers(-1, 2, size=500)
+    x0 = scale * rng.uniform(0.5, 2, size=500)
+    wrong = slope(x0 / scale) / scale
+    i = int(np.argmin(scale))
+    wrong[i] *= 1.5
+    assert names(check(lambda w: smooth(w / scale), wrong, x0)) == [f"[{i}]"]
+
+
 # ---------------------------------------------------------------- wrong throughout
 
 
@@ -237,6 +275,7 @@ def test_one_wrong_row_or_column_of_a_large_matrix(shape: tuple[int, int], line:
     at = 0 if line == "row" else 1
     found = [entry.name[2:-1].split(", ") for entry in report.wrong]
     assert len(found) > 3
+    assert report.nfev <= 450  # a column is followed as one, not entry by entry
     assert {int(index[at]) for index in found} == {k}
     expected = f"W[{k}, :]" if line == "row" else f"W[:, {k}]"
     assert any(expected in f.where for f in report.findings) or f"W, {line} {k}" in str(report)
