@@ -143,7 +143,7 @@ if __name__ == "__main__":{LOCAL}
         try:
             check_gradient(dies, gradient, params, args=args, workers=on_dask)
         except Exception as error:
-            print("raised", type(error).__name__)
+            print(f"raised {{type(error).__name__}}\\n", end="")  # in one piece
 """
     assert "raised KilledWorker\n" in run(tmp_path, START, DIES, main)
 
