@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from conftest import PAGES, ROOT, Site
+
+import gradcheck
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,3 +193,18 @@ def test_page_that_is_not_there_helps(site: Site) -> None:
     assert "search" in html
     for page in PAGES:
         assert f'href="/gradcheck/{page.removesuffix("index.md").removesuffix(".md")}' in html
+
+
+def test_every_public_name_is_in_the_reference(site: Site) -> None:
+    anchors = set(re.findall(r'id="([^"]*)"', (site.path / "reference/index.html").read_text()))
+    assert {f"gradcheck.{name}" for name in gradcheck.__all__} <= anchors
+
+
+def test_every_option_of_check_gradient_is_shown_on_some_page() -> None:
+    blocks = "".join(
+        block
+        for page in PAGES
+        for block in re.findall(r"```python.*?```", (ROOT / "docs" / page).read_text(), flags=re.S)
+    )
+    options = list(inspect.signature(gradcheck.check_gradient).parameters)[3:]
+    assert [option for option in options if f"{option}=" not in blocks] == []
