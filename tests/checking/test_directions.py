@@ -217,17 +217,18 @@ def test_the_rounding_of_a_float32_gradient_is_not_an_error_of_it(seed: int) -> 
     x0 = np.random.default_rng(seed).normal(size=3_000)
     report = check(smooth, slope(x0).astype(np.float32), x0, rtol=1e-6)
     assert report.passed, str(report)
-    assert report.wrong == ()
+    assert len(report.entries) == 0  # nothing had to be looked at
+    assert report.nfev <= 40
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_an_entry_counts_by_the_size_of_its_parameter(seed: int) -> None:
     """Units differ within an array: no entry may drown the others along a direction."""
     rng = np.random.default_rng(seed)
-    scale = 10.0 ** rng.integers(-1, 2, size=500)
+    scale = 10.0 ** rng.integers(-2, 3, size=500)
     x0 = scale * rng.uniform(0.5, 2, size=500)
     wrong = slope(x0 / scale) / scale
-    i = int(np.argmin(scale))
+    i = int(np.argmax(scale * (np.abs(wrong * scale) > 0.5)))
     wrong[i] *= 1.5
     assert names(check(lambda w: smooth(w / scale), wrong, x0)) == [f"[{i}]"]
 
