@@ -284,10 +284,11 @@ def _columns(
 
 def _resolution(checked: CheckedArray) -> float:
     """Return the smallest error in one entry that would have been seen, in typical entries."""
-    if not checked.index.size:
+    smooth = checked.verdict != Verdict.KINK  # a kink is said, entry by entry
+    if not np.any(smooth):
         return 0.0
     with np.errstate(all="ignore"):
         size = np.fmax(np.abs(checked.analytic.astype(float)), np.abs(checked.numerical))
-        typical = math.sqrt(float(np.mean(size**2)))
-        blind = float(np.max(checked.allowed))
+        typical = float(np.linalg.norm(size[smooth])) / math.sqrt(np.count_nonzero(smooth))
+        blind = float(np.max(checked.allowed[smooth]))
     return blind / typical if typical else math.inf

@@ -190,7 +190,10 @@ def _weights_only(weights: Sequence[ArrayCheck]) -> Finding:
     evidence = f"{names(weights)} wrong, the biases of the same layers right"
     if all(_is_outer_product(check.analytic - check.numerical) for check in weights):
         evidence += "; a - n is one outer product, as if one example were left out or came twice"
-    look_at = "delta is right, since the biases are: look at this line, at what multiplies delta"
+    look_at = (
+        "delta, the slope of the layer's sums, is right, since the biases are: look at what "
+        "multiplies it in this line"
+    )
     return Finding(names(weights), "weights only", evidence, look_at)
 
 
@@ -204,7 +207,10 @@ def _is_outer_product(gap: NDArray[Any]) -> bool:
 
 def _biases_only(biases: Sequence[ArrayCheck]) -> Finding:
     evidence = f"{names(biases)} wrong, the weights of the same layers right"
-    look_at = "delta is right, since the weights are: look at this line, at the sum over examples"
+    look_at = (
+        "delta, the slope of the layer's sums, is right, since the weights are: look at the sum "
+        "over examples in this line"
+    )
     return Finding(names(biases), "biases only", evidence, look_at)
 
 

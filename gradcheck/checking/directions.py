@@ -276,9 +276,7 @@ class Search:
         ladder = Ladder(line, self.evaluator, self.noise, step)
         if parent is not None and (rung := ladder.measure(0.0)) is not None:
             bar = parent.truncation + rung.bar
-            quick = Residual(
-                rung.slope, bar, parent.truncation, 0.0, slack, rung.step, within_rtol
-            )
+            quick = Residual(rung.slope, bar, parent.truncation, 0.0, slack, rung.step, within_rtol)
             if not quick.doubtful:
                 return quick
 
@@ -304,7 +302,7 @@ class Search:
             if d.size:
                 typical = float(np.linalg.norm(self.finite[k][where] * d)) / math.sqrt(d.size)
                 sharpness = residual.allowed / typical if typical else math.inf
-                self.sharpness[k] = min(self.sharpness[k], sharpness)
+                self.sharpness[k] = min(self.sharpness[k], max(sharpness, self.rtol))
 
     def _search(self, region: Region, residual: Residual) -> None:
         """Follow what is wrong from a region into its halves, down to single entries."""
@@ -463,6 +461,9 @@ class Search:
         if len(shape) != 2:
             return f"{name}, flat [{region.start}:{region.stop}]"
         first, last = region.start // line, (region.stop - 1) // line
+        if first == last and _size(region) < line:
+            run = f"{region.start % line}:{(region.stop - 1) % line + 1}"
+            return f"{name}[{run}, {first}]" if region.order == "F" else f"{name}[{first}, {run}]"
         return (
             f"{name}, {lines} {first} to {last}"
             if first < last

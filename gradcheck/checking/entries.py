@@ -106,6 +106,7 @@ class EntryJudge:
         while start < size:
             rows = slice(start, min(start + length, size))
             at_once[rows] = self.two_calls(rows)
+            self.evaluator.refuse_changed_input()
             for row in (np.flatnonzero(~at_once[rows]) + start).tolist():
                 before = self.steps[row]
                 self.examine(row)
@@ -186,7 +187,7 @@ class EntryJudge:
                 Reason.NOISE if ladder.rungs else Reason.DOMAIN,
             )
             return Verdict.UNRESOLVED
-        verdict, reason, chosen = self._judge(row, best, ladder.estimates())
+        verdict, reason, chosen = self._judge(row, best, ladder.estimates(), ladder.confirmed(best))
         if verdict is Verdict.UNRESOLVED and limit < MAX_RUNGS:
             return verdict  # the ladder was cut short: what the two calls said stands
         error = SURE * chosen.error + (chosen.kink if verdict is not Verdict.AGREE else 0.0)
@@ -208,7 +209,7 @@ class EntryJudge:
         return confirmed and difference > allowed + SURE * bar
 
     def _judge(
-        self, row: int, best: Estimate, estimates: Sequence[Estimate]
+        self, row: int, best: Estimate, estimates: Sequence[Estimate], confirmed: bool
     ) -> tuple[Verdict, Reason, Estimate]:
         """Hold the analytic value against the estimates that are about as sharp as the best."""
         a = float(self.analytic[row])
@@ -231,6 +232,9 @@ class EntryJudge:
                 if e.kink > 2 * e.round_off:
                     return Verdict.KINK, Reason.KINK, e
                 return Verdict.AGREE, Reason.NOISE, e
+        # Slopes that still run away at the smallest steps, as where the loss jumps, settle nothing.
+        if not confirmed and best.truncation > max(10 * best.round_off, 0.1 * abs(best.value)):
+            return Verdict.UNRESOLVED, Reason.TRUNCATION, best
         return Verdict.WRONG, Reason.GRADIENT, best
 
     def _note(

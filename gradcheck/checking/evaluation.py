@@ -35,7 +35,11 @@ class Loss:
         try:
             for array, where, values in nudge:
                 flats[array][where] = values
-            return float(self.fun(self.parameters.tree, *self.args))
+            loss = float(self.fun(self.parameters.tree, *self.args))
+            for array, where, values in nudge:
+                if np.ndim(values) and not np.array_equal(flats[array][where], values):
+                    raise _in_place(self.parameters.names[array])
+            return loss
         except Exception as error:
             error.add_note(f"gradcheck: raised by `fun` {self._place(nudge)}")
             raise
@@ -80,7 +84,11 @@ class Evaluator:
         self.on_call: Callable[[int], None] = lambda _: None
         self.share: Callable[[Loss, Iterable[Nudge]], Iterable[float]] = map
         self._fingerprints = [_fingerprint(a) for a in args]
-        first = fun(parameters.tree, *args)
+        try:
+            first = fun(parameters.tree, *args)
+        except Exception as error:
+            error.add_note("gradcheck: raised by `fun` at `x0`")
+            raise
         kind = np.asarray(first).dtype
         if np.ndim(first) or not np.issubdtype(kind, np.number) or np.iscomplexobj(first):
             shape = f" of shape {np.shape(first)}" if np.ndim(first) else ""
@@ -89,11 +97,7 @@ class Evaluator:
                 "reduce it to a scalar, for example with `.sum()`."
             )
         self.eps = float(np.finfo(kind).eps if np.issubdtype(kind, np.floating) else 2.0**-52)
-        if name := parameters.changed():
-            raise ValueError(
-                f"`fun` changes its input in place ({name}): let it work on a copy, "
-                "for nudging one entry must not move the others."
-            )
+        self.refuse_changed_input()
         self.loss = Loss(fun, parameters, args)
         self.at_x0 = float(first)
         if not np.isfinite(self.at_x0):
@@ -127,13 +131,14 @@ class Evaluator:
             )
         return losses
 
-    def finish(self) -> None:
-        """Make sure that `fun` left its input alone at every point."""
+    def refuse_changed_input(self) -> None:
+        """Make sure that `fun` has left the parameters alone."""
         if name := self.parameters.changed():
-            raise ValueError(
-                f"`fun` changes its input in place ({name}) at some of the points: "
-                "let it work on a copy."
-            )
+            raise _in_place(name)
+
+    def finish(self) -> None:
+        """Make sure that `fun` has left all of its input alone."""
+        self.refuse_changed_input()
         self._refuse_changed_args("fun` or `grad")
 
     def _refuse_changed_args(self, who: str) -> None:
@@ -245,6 +250,13 @@ def warnings_once() -> Iterator[None]:
     finally:
         for (_, category, filename, lineno), message in seen.items():
             warnings.warn_explicit(message, category, filename, lineno)
+
+
+def _in_place(name: str) -> ValueError:
+    return ValueError(
+        f"`fun` changes its input in place ({name or 'the array'}): let it work on a copy, for "
+        "nudging one entry must not move the others."
+    )
 
 
 def _fingerprint(arg: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -197,7 +197,7 @@ class Entries(Sequence[Entry]):
         return [int(i) for i in chosen[np.argsort(badness[chosen], kind="stable")][:limit]]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class GradientReport:
     """What `check_gradient` found.
 
@@ -290,7 +290,8 @@ class GradientReport:
             kinks = counts[Verdict.KINK]
             besides = f", {kinks:,} of them on a kink of the loss" if kinks else ""
             along = " along random directions" if self.method == "directions" else ""
-            return f"PASSED: {entries} agree{'s' * (self.size == 1)} with the loss{along}{besides}."
+            verb = "agrees" if self.size == 1 else "agree"
+            return f"PASSED{self._blind()}: {entries} {verb} with the loss{along}{besides}."
         wrong, unresolved = counts[Verdict.WRONG], counts[Verdict.UNRESOLVED]
         parts = [] if self.explained else ["random directions leave it open (see below)"]
         if wrong:
@@ -299,6 +300,13 @@ class GradientReport:
         if unresolved:
             parts.append(f"{unresolved:,} could not be resolved (no proof against the gradient)")
         return f"{'WRONG' if wrong else 'UNRESOLVED'}: {'; '.join(parts)}."
+
+    def _blind(self) -> str:
+        """Say for which arrays a pass means nothing: any gradient of that size would have."""
+        names = [name or "the gradient" for name, r in self.resolution.items() if r >= 1]
+        if len(names) > 3:
+            return f", blind in {len(names)} of {len(self.resolution)} arrays"
+        return f", blind in {', '.join(names)}" if names else ""
 
     def _counts(self) -> dict[Verdict, int]:
         return {
@@ -311,26 +319,39 @@ class GradientReport:
         for i in self.entries.worst(limit=limit):
             entry, (c, row) = self.entries[i], self.entries.row(i)
             difference = abs(entry.analytic - entry.numerical)
+            numerical = _number(entry.numerical, entry.error)
+            if entry.verdict == "kink":
+                ends = entry.numerical - entry.error, entry.numerical + entry.error
+                ends = tuple(0.0 if abs(end) < 1e-3 * entry.error else end for end in ends)
+                numerical = "{:.2g} to {:.2g}".format(*ends)
+            agrees = entry.verdict == "agree" and math.isfinite(difference)
             yield (
                 _short(entry.name),
                 _number(entry.analytic),
-                _number(entry.numerical, entry.error),
-                _order(difference) if difference <= c.allowed[row] else f"{difference:.1e}",
+                numerical,
+                _order(difference, c.allowed[row]) if agrees else f"{difference:.1e}",
                 f"{c.allowed[row]:.0e}",
                 entry.verdict,
             )
 
-    def table(self, max_rows: int = 20) -> str:
-        """Return the entries as a table of at most 80 columns, worst first."""
-        rows = list(self.rows(max_rows))
+    def table(self, max_rows: int | None = None) -> str:
+        """Return the entries as a table of at most 80 columns, worst first.
+
+        By default the first 20 that failed, or 8 with those that agree.
+        """
+        rows = list(self.rows(self._few() if max_rows is None else max_rows))
         if not rows:
             return ""
         width = max(6, *(len(row[0]) for row in rows))
-        line = f"{{:<{width}}}{{:>15}}{{:>15}}{{:>11}}{{:>9}}  {{:<10}}"
+        line = f"{{:<{width}}}{{:>14}}{{:>15}}{{:>12}}{{:>9}}  {{:<10}}"
         lines = [line.format(*COLUMNS).rstrip(), *(line.format(*row).rstrip() for row in rows)]
         if (more := len(self.entries) - len(rows)) > 0:
             lines.append(f"... and {more:,} more, none of them worse")
         return "\n".join(lines)
+
+    def _few(self) -> int:
+        counts = self._counts()
+        return min(20, max(8, counts[Verdict.WRONG] + counts[Verdict.UNRESOLVED]))
 
     def footnotes(self) -> Iterator[str]:
         """Yield what a reader should know besides the verdict, a sentence a line."""
@@ -365,16 +386,21 @@ class GradientReport:
 
     def _repr_html_(self) -> str:
         """Return the report as HTML, for a notebook."""
-        head = "".join(f"<th>{column}</th>" for column in COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self.rows(20)
+
+        def row(cells: Iterable[str], tag: str) -> str:
+            style = ' style="white-space: nowrap"'
+            return "".join(f"<{tag}{style}>{html.escape(cell)}</{tag}>" for cell in cells)
+
+        findings = "".join(
+            f"<p><b>{html.escape(f.where or 'the gradient')}: {html.escape(f.bug)}.</b> "
+            f"{html.escape(f.evidence)}<br>Look at: {html.escape(f.look_at)}</p>"
+            for f in self.findings
         )
-        prose = [self.headline(), *map(_finding_text, self.findings)]
+        body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in self.rows(self._few()))
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.footnotes())
         return (
-            "".join(f"<p>{html.escape(text)}</p>" for text in prose)
-            + f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-            + f"<p>{html.escape(' '.join(self.footnotes()))}</p>"
+            f"<p><b>{html.escape(self.headline())}</b></p>{findings}<table><thead><tr>"
+            f"{row(COLUMNS, 'th')}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -432,6 +458,9 @@ def _number(value: float, error: float = 0.0) -> str:
     return f"{value:.{min(max(known, 0), 6)}e}"
 
 
-def _order(size: float) -> str:
-    """Print an upper bound, a power of ten, for what is round-off."""
-    return f"<1e{math.floor(math.log10(size)) + 1:+03d}" if 0 < size < math.inf else f"{size:.0f}"
+def _order(size: float, limit: float = math.inf) -> str:
+    """Print an upper bound, a power of ten but no more than `limit`, for what is round-off."""
+    if not 0 < size < math.inf:
+        return f"{size:.0f}"
+    exponent = math.floor(math.log10(size)) + 1
+    return f"<1e{exponent:+03d}" if 10.0**exponent <= limit else f"<{limit:.0e}"
