@@ -33,9 +33,17 @@ def test_check_is_shown_before_anything_is_explained() -> None:
     assert README.startswith("# gradcheck\n\n```python\n")
 
 
+def test_home_page_tells_how_to_install_and_cite_in_the_same_way() -> None:
+    home = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    install = "".join(f"$ {line}\n" for line in blocks("console")[0].splitlines())
+    (cite,) = blocks("bibtex")
+    assert f"```console\n{install}```" in home
+    assert f"```bibtex\n{cite}```" in home
+
+
 def test_two_commands_of_one_line() -> None:
     start = "python3 -m venv .venv && .venv/bin/pip install -e "
-    assert blocks("console") == [
+    assert blocks("console")[1:] == [
         f"{start}'.[docs]' && .venv/bin/mkdocs serve\n",
         f"{start}'.[docs,test]' && .venv/bin/pytest\n",
     ]
