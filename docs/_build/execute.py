@@ -170,12 +170,19 @@ def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdow
     if block.output and "html" in block.options:
         shown += Markup(f'<div class="output" data-search-exclude>{block.output}</div>')
     elif block.output:
-        text = html.escape(block.output)
+        text = wrapped(html.escape(block.output), 1 if "raises" in block.options else 81)
         shown += Markup(f'<pre class="output" data-search-exclude><samp>{text}</samp></pre>')
     for count, svg in enumerate(block.figures):
         unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{id}-{count}-", svg)
         shown += Markup(f'<figure class="figure" data-search-exclude>{unique}</figure>')
     return Markup(f'<div class="executed" data-block="{id}">{shown}</div>')
+
+
+def wrapped(text: str, length: int) -> str:
+    """Mark the lines of at least this length: they are folded where the screen ends."""
+    return re.sub(
+        rf"^.{{{length},}}$", r'<span class="long">\g<0></span>', text, flags=re.MULTILINE
+    )
 
 
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:

@@ -7,7 +7,7 @@ python -m tests.trust.confusion directions    wide ones, along directions
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -144,6 +144,13 @@ def plants(fault: Fault, seed: int, method: str = "entries") -> Iterator[Plant]:
             yield plant
 
 
+def tally(answers: Iterable[Answer]) -> str:
+    """Say what comes first in these answers, and how often."""
+    return ", ".join(
+        f"{bug} {count}" for bug, count in Counter(a.first for a in answers).most_common()
+    )
+
+
 def main(method: str = "entries", seeds: int = 5) -> None:
     answers = [
         plant.check(method)
@@ -154,11 +161,10 @@ def main(method: str = "entries", seeds: int = 5) -> None:
     print(f"{'planted':40} {'signature':14} times  named first")
     for fault in CATALOGUE:
         own = [answer for answer in answers if answer.plant.fault is fault]
-        firsts = Counter(answer.first for answer in own).most_common()
         false = Counter(bug for answer in own for bug in answer.false)
         print(
             f"{fault.name:40} {fault.signature or '-':14} {len(own):5}  "
-            + ", ".join(f"{bug} {count}" for bug, count in firsts)
+            + tally(own)
             + (f"   FALSE {dict(false)}" if false else "")
         )
     signed = [answer for answer in answers if answer.plant.fault.signature]

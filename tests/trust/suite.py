@@ -74,17 +74,20 @@ class Results:
         total = sum(row.total for row in self.right)
         wrong = sum(row.total for row in self.wrong)
         caught = sum(row.caught for row in self.wrong)
-        planted = sum(row.planted for row in self.right)
+        planted: Counter[str] = Counter()
+        for row in self.right:
+            planted["float32" if row.kind == "float32" else "float64"] += row.planted
         most = max([c.extra_calls for c in self.calls], default=0)
         most_right = max(row.extra_calls for row in self.right if row.smooth)
         rows = [
             ("right gradients accepted", f"{total - len(self.false_alarms)} of {total}", "all",
              not self.false_alarms),
             ("wrong gradients caught", f"{caught} of {wrong}", "all", caught == wrong),
-            ("plants in right cases missed, float64",
-             f"{len(self.missed['float64'])} of {planted}", "0", not self.missed["float64"]),
-            ("plants in right cases missed, float32", f"{len(self.missed['float32'])}", "0",
-             not self.missed["float32"]),
+            *(
+                (f"plants in right cases missed, {dtype}", f"{len(missed)} of {planted[dtype]}",
+                 "0", not missed)
+                for dtype, missed in self.missed.items()
+            ),
             ("calls beyond 2 P, smooth cases", f"{most_right}", f"at most {EXTRA_CALLS}",
              most_right <= EXTRA_CALLS),
             (f"calls beyond 2 P, P from {SIZES[0]} to {SIZES[-1]}", f"{most}",
