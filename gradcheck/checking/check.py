@@ -116,16 +116,15 @@ def check_gradient(
         if method == "auto":
             method = "entries" if step or parameters.size <= AUTO else "directions"
             why = f"{'up to' if parameters.size <= AUTO else 'above'} {AUTO:,} parameters"
-        seed = 0 if rng is None else rng
         expected = 2 * parameters.size + 20 if method == "entries" else 30
         with sharing(evaluator, workers), showing(evaluator, progress, expected):
-            noise = estimate_noise(evaluator, seed)
+            noise = estimate_noise(evaluator, rng)
             if method == "entries":
                 checked = check_entries(evaluator, analytic, noise, rtol=rtol, atol=atol, step=step)
                 search = None
             else:
                 search = Search(
-                    evaluator, analytic, noise, rtol=rtol, atol=atol, rng=seed, max_wrong=max_wrong
+                    evaluator, analytic, noise, rtol=rtol, atol=atol, rng=rng, max_wrong=max_wrong
                 )
                 search.run()
                 checked = search.checked
@@ -245,7 +244,8 @@ def _diagnosis(
     """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said."""
     if not any(np.any(c.verdict == Verdict.WRONG) for c in checked):
         return (), ()
-    batch_sizes = {len(a) for a in args if np.ndim(a)}
+    lengths = (a.shape[0] if isinstance(a, np.ndarray) and a.ndim else 0 for a in args)
+    batch_sizes = {n for n in lengths if n} | {len(a) for a in args if isinstance(a, list)}
     try:
         columns = [
             _columns(parameters, k, analytic[k], [c for c in checked if c.array == k])

@@ -157,7 +157,7 @@ def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[
     alive = [c for c in checks if c.wrong.any() or (c.name in right and c.analytic.any())]
     below = len(left) > 1 and unexplained == {check.name for check in alive[: len(left)]}
     later = alive[len(left) :]
-    layers = [(w, b) for w, b in pairwise(checks) if w.x.ndim > b.x.ndim == 1]
+    layers = [(w, b) for w, b in pairwise(checks) if _is_bias(b, w)]
     weights = [w for w, b in layers if w.name in unexplained and b.name in right]
     biases = [b for w, b in layers if b.name in unexplained and w.name in right]
     local = [_local(check) for check in left[::-1] if place(check)[0]]
@@ -176,13 +176,20 @@ def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[
     return _merge(local) + [_unknown(check, ONE_LAYER) for check in scattered]
 
 
+def _is_bias(b: ArrayCheck, w: ArrayCheck) -> bool:
+    """Whether b is added to what w multiplies: by its shape, and by its name unless in a list."""
+    named = re.search(r"(^|[^a-z])b[^.]*$", b.name, re.IGNORECASE) or b.name.endswith("]")
+    return bool(named) and w.x.ndim > b.x.ndim == 1 and b.x.size == w.x.shape[-1]
+
+
 def _local(check: ArrayCheck) -> Finding:
     kind, where = place(check)
     _, a, n, _ = seen(check)
     ratio = slope(n, a)
     told = explained(check, ratio * n, ratio) > 1 or name_ratio(ratio, (), 0.1 * TOLERANCE)
     evidence = f"wrong {share(check)}" + (f", with a / n = {fraction(ratio)}" if told else "")
-    look_at = "the others are right: an index off by one, or a line that treats this one apart"
+    others = "the others are right" if check.settled else "of those looked at, the others are right"
+    look_at = f"{others}: an index off by one, or a line that treats this one apart"
     return Finding(where, kind, evidence, look_at)
 
 

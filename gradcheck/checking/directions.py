@@ -21,6 +21,7 @@ from gradcheck.checking.finite_difference import (
     Ladder,
     direction_line,
     first_steps,
+    random_numbers,
     typical_sizes,
 )
 from gradcheck.checking.parameters import Array
@@ -33,6 +34,7 @@ SURVEY = 20  # calls after which a search that has stopped looks at no further a
 FEW = 5  # entries that stand for an array then
 SAMPLE = 20  # entries that stand for a region that is wrong throughout
 CLOSER = 64  # entries of an array that are looked at where directions cannot judge
+HOPELESS = 10.0  # an array in which so many times a typical entry could hide is not judged
 SHARP = 1e-4  # an array that a joint direction sees less sharply gets one of its own
 
 
@@ -93,7 +95,7 @@ class Search:
         self.finite = [
             np.where(b, 0, a) if b.any() else a for a, b in zip(analytic, broken, strict=True)
         ]
-        self.rng = np.random.default_rng(rng)
+        self.rng = random_numbers(rng)
         self.parameters = evaluator.parameters
         self.x0 = evaluator.parameters.x0
         self.sharpness = [math.inf] * len(self.x0)
@@ -204,7 +206,8 @@ class Search:
             if self.sharpness[k] <= BLIND or not self._room():
                 return
             left = self._draw(k, k + 1)[k] != 0
-        if not self._look_at_some(k, np.flatnonzero(left), name):
+        all_of_them = self._look_at_some(k, np.flatnonzero(left), name)
+        if self.sharpness[k] > HOPELESS and not all_of_them:
             self.unjudged.append(name)
 
     def _look_at_some(self, k: int, indices: Array, what: str) -> bool:
@@ -235,7 +238,8 @@ class Search:
         for k in range(first, last):
             weights = self.rng.uniform(-1.0, 1.0, self.x0[k].size)
             weights += np.copysign(0.5, weights)
-            weights *= typical_sizes(self.x0[k])
+            # A small entry moves as far as a typical one, or an error in it could not be seen.
+            weights *= typical_sizes(self.x0[k], share=1.0)
             direction[k] = weights
         for k, where in self.excluded:
             if first <= k < last:
@@ -289,10 +293,15 @@ class Search:
         best = ladder.climb(enough)
         if best is None:
             return None
+        terms = best.value, best.error, best.truncation, best.kink
+        closer = ladder.closer(best)
+        fine = all(abs(r.slope) <= SURE * r.bar + abs(r.jump) / 2 + slack for r in closer)
+        if closer and fine and best.kinked:
+            # With kinks within the step, a smaller one must object to the gradient as well.
+            terms = closer[0].slope, closer[0].bar, 0.0, abs(closer[0].jump) / 2
         # Kinks, or slopes that never settle: well above what noise alone does to these terms.
         if max(best.kink / 4, best.truncation / 10) > best.round_off:
             self.blurred.update(range(region.first, region.last))
-        terms = best.value, best.error, best.truncation, best.kink
         return Residual(*terms, slack, best.step, within_rtol)
 
     def _sharpen(self, region: Region, residual: Residual) -> None:
@@ -300,8 +309,11 @@ class Search:
         self.step = residual.step if region.last - region.first > 1 else self.step
         for k, where, d in self._parts(region):
             if d.size:
-                typical = float(np.linalg.norm(self.finite[k][where] * d)) / math.sqrt(d.size)
-                sharpness = residual.allowed / typical if typical else math.inf
+                moved = d != 0
+                typical = float(np.linalg.norm(self.finite[k][where] * moved))
+                typical /= math.sqrt(np.count_nonzero(moved) or 1)
+                least = float(np.min(np.abs(d), where=moved, initial=math.inf))
+                sharpness = residual.allowed / (typical * least) if typical else math.inf
                 self.sharpness[k] = min(self.sharpness[k], max(sharpness, self.rtol))
 
     def _search(self, region: Region, residual: Residual) -> None:
@@ -438,6 +450,7 @@ class Search:
             rtol=self.rtol,
             atol=self.atol,
             index=indices,
+            share=1.0,  # as along the direction that led here
         )
         misfits = np.flatnonzero(~judge.two_calls(slice(None)))
         judge.checked.verdict[misfits] = Verdict.WRONG

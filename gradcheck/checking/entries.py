@@ -55,6 +55,7 @@ class EntryJudge:
     noise : standard deviation of the noise in the loss
     rtol, atol, step : as in `check_gradient`
     index : which entries; all of them by default
+    share : as in `typical_sizes`
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class EntryJudge:
         atol: float,
         step: float | None = None,
         index: Array | None = None,
+        share: float = 0.01,
     ) -> None:
         self.evaluator, self.array, self.noise = evaluator, array, noise
         self.rtol, self.atol, self.step = rtol, atol, step
@@ -75,9 +77,9 @@ class EntryJudge:
         index = np.arange(x.size) if index is None else index
         self.x, self.analytic = x[index], analytic[index].astype(float)
         self.checked = CheckedArray.blank(array, index, analytic[index])
-        scale = typical_sizes(x)[index]
+        scale = typical_sizes(x, share)[index]
         # What an entry far smaller than its array needs says nothing about the others.
-        self.teaches = (self.x == 0) | (np.abs(self.x) >= scale)
+        self.small = (self.x != 0) & (np.abs(self.x) < scale)
         if step is None:
             self.steps = first_steps(self.analytic, scale, noise)
         else:
@@ -110,8 +112,13 @@ class EntryJudge:
             for row in (np.flatnonzero(~at_once[rows]) + start).tolist():
                 before = self.steps[row]
                 self.examine(row)
-                if self.teaches[row]:
-                    self.steps[row + 1 :] *= self.steps[row] / before
+                later = slice(row + 1, None)
+                if self.small[row]:  # then small entries need small steps
+                    ratio = self.steps[row] / abs(float(self.x[row]))
+                    small = np.flatnonzero(self.small[later]) + row + 1
+                    self.steps[small] = ratio * np.abs(self.x[small].astype(float))
+                else:
+                    self.steps[later] *= self.steps[row] / before
             start, length = rows.stop, min(2 * length, 1024)
         if self.step is not None:
             return
@@ -122,9 +129,9 @@ class EntryJudge:
         suspicious = False
         for looks, row in enumerate(excused[np.argsort(-needed, kind="stable")].tolist()):
             spare = budget - self.evaluator.nfev
-            if not suspicious and (looks >= 2 or spare < 4):
+            if not suspicious and (looks >= 2 or spare < 6):
                 break
-            limit = MAX_RUNGS if suspicious else 1 + spare // 2
+            limit = MAX_RUNGS if suspicious else spare // 2
             suspicious |= self.examine(row, limit, sharper=True) is Verdict.WRONG
 
     def two_calls(self, rows: slice) -> Array:
@@ -187,7 +194,9 @@ class EntryJudge:
                 Reason.NOISE if ladder.rungs else Reason.DOMAIN,
             )
             return Verdict.UNRESOLVED
-        verdict, reason, chosen = self._judge(row, best, ladder.estimates(), ladder.confirmed(best))
+        if best.kinked and not ladder.closer(best):
+            ladder.measure(ladder.lowest - 1)
+        verdict, reason, chosen = self._judge(row, best, ladder)
         if verdict is Verdict.UNRESOLVED and limit < MAX_RUNGS:
             return verdict  # the ladder was cut short: what the two calls said stands
         error = SURE * chosen.error + (chosen.kink if verdict is not Verdict.AGREE else 0.0)
@@ -208,16 +217,20 @@ class EntryJudge:
             return bar <= allowed
         return confirmed and difference > allowed + SURE * bar
 
-    def _judge(
-        self, row: int, best: Estimate, estimates: Sequence[Estimate], confirmed: bool
-    ) -> tuple[Verdict, Reason, Estimate]:
+    def _judge(self, row: int, best: Estimate, ladder: Ladder) -> tuple[Verdict, Reason, Estimate]:
         """Hold the analytic value against the estimates that are about as sharp as the best."""
         a = float(self.analytic[row])
         if not np.isfinite(a):
             return Verdict.WRONG, Reason.GRADIENT, best
+        if ladder.flat:
+            # A loss that does not move may cancel numbers as large as the parameters.
+            size = max(abs(self.evaluator.at_x0), float(np.max(np.abs(self.x))))
+            widest = max(rung.step for rung in ladder.rungs.values())
+            best = best._replace(round_off=best.round_off + self.evaluator.eps * size / widest)
         sharp = [best]
         if best.kink <= 10 * best.error:
-            sharp += [e for e in estimates if e.error + e.kink <= 3 * (best.error + best.kink)]
+            reach = 3 * (best.error + best.kink)
+            sharp += [e for e in ladder.estimates() if e.error + e.kink <= reach]
         for e in sharp:
             allowed, difference = float(self.allowed(a, e.value)), abs(a - e.value)
             if difference <= allowed:
@@ -228,14 +241,22 @@ class EntryJudge:
                     return Verdict.UNRESOLVED, Reason.TRUNCATION, e
                 return Verdict.AGREE, Reason.ROUND_OFF, e
             if difference <= allowed + SURE * e.error + e.kink:
-                # A jump between the one-sided slopes that is no larger may be noise.
-                if e.kink > 2 * e.round_off:
+                if e.kinked:
                     return Verdict.KINK, Reason.KINK, e
                 return Verdict.AGREE, Reason.NOISE, e
+        closer = ladder.closer(best)
         # Slopes that still run away at the smallest steps, as where the loss jumps, settle nothing.
-        if not confirmed and best.truncation > max(10 * best.round_off, 0.1 * abs(best.value)):
+        if not closer and best.truncation > max(10 * best.round_off, 0.1 * abs(best.value)):
             return Verdict.UNRESOLVED, Reason.TRUNCATION, best
+        # With kinks within the step, a smaller one must object to the gradient as well.
+        if closer and best.kinked:
+            views = [Estimate(r.slope, 0.0, r.bar, abs(r.jump) / 2, r.step) for r in closer]
+            if not any(self._objects(a, view) for view in views):
+                return Verdict.AGREE, Reason.NOISE, views[0]
         return Verdict.WRONG, Reason.GRADIENT, best
+
+    def _objects(self, a: float, e: Estimate) -> bool:
+        return abs(a - e.value) > float(self.allowed(a, e.value)) + SURE * e.error + e.kink
 
     def _note(
         self, row: int, numerical: float, error: float, verdict: Verdict, reason: Reason

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checking.parameters import Nudge, Parameters
+from gradcheck.checking.parameters import Nudge, Parameters, leaves
 
 
 class Loss:
@@ -83,12 +83,17 @@ class Evaluator:
         self.nfev = 0
         self.on_call: Callable[[int], None] = lambda _: None
         self.share: Callable[[Loss, Iterable[Nudge]], Iterable[float]] = map
-        self._fingerprints = [_fingerprint(a) for a in args]
+        self._fingerprints = _fingerprints(args)
         try:
             first = fun(parameters.tree, *args)
         except Exception as error:
             error.add_note("gradcheck: raised by `fun` at `x0`")
             raise
+        if isinstance(first, (tuple, list, dict)):
+            raise TypeError(
+                f"`fun` returned a {type(first).__name__}, not one real number: if the loss comes "
+                "with its gradient, pass a function that returns the loss alone."
+            )
         kind = np.asarray(first).dtype
         if np.ndim(first) or not np.issubdtype(kind, np.number) or np.iscomplexobj(first):
             shape = f" of shape {np.shape(first)}" if np.ndim(first) else ""
@@ -142,10 +147,10 @@ class Evaluator:
         self._refuse_changed_args("fun` or `grad")
 
     def _refuse_changed_args(self, who: str) -> None:
-        for i, (arg, before) in enumerate(zip(self.args, self._fingerprints, strict=True)):
-            if _fingerprint(arg) != before:
+        for name, found in _fingerprints(self.args).items():
+            if found != self._fingerprints.get(name):
                 raise ValueError(
-                    f"`{who}` changes `args[{i}]` in place: let it work on a copy, for the loss "
+                    f"`{who}` changes `args{name}` in place: let it work on a copy, for the loss "
                     "must be the same function at every call."
                 )
 
@@ -259,13 +264,13 @@ def _in_place(name: str) -> ValueError:
     )
 
 
-def _fingerprint(arg: Any) -> int:
-    """Return a checksum of an array: cheap, and no copy of the data is kept."""
-    return zlib.crc32(np.ascontiguousarray(arg).data.cast("B")) if _plain(arg) else 0
-
-
-def _plain(arg: Any) -> bool:
-    return isinstance(arg, np.ndarray) and arg.size > 0 and arg.dtype.kind in "biufc"
+def _fingerprints(args: Sequence[Any]) -> dict[str, int]:
+    """Return a checksum of each array: cheap, and no copy of the data is kept."""
+    return {
+        name: zlib.crc32(np.ascontiguousarray(array).data.cast("B"))
+        for name, array in leaves(list(args))
+        if isinstance(array, np.ndarray) and array.size and array.dtype.kind in "biufc"
+    }
 
 
 def _short(value: Any) -> str:

@@ -23,17 +23,17 @@ TINY = 1e-300
 ROUND_OFF = 4.0  # standard deviations of noise that a bar allows for
 
 
-def typical_sizes(x: Array) -> Floats:
+def typical_sizes(x: Array, share: float = 0.01) -> Floats:
     """Return the scale of each entry: what counts as a large change of it.
 
-    The entry's own size; but not below a hundredth of its array's median non-zero size, which
+    The entry's own size; but not below a `share` of its array's median non-zero size, which
     stands in for entries at zero; 1 in an array that is zero throughout.
     """
     size: Floats = np.abs(x).astype(float, copy=False)
     nonzero = size[size > 0]
     median = float(np.median(nonzero, overwrite_input=True)) if nonzero.size else 1.0
     size[size == 0] = median
-    return np.maximum(size, 0.01 * median, out=size)
+    return np.maximum(size, share * median, out=size)
 
 
 def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
@@ -57,18 +57,19 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
         if not np.all(np.isfinite(values)):
             return floor
     differences, mean, median = np.array(values), [], []
-    for k in range(1, 7):
-        differences = np.diff(differences)
-        expected = math.sqrt(math.factorial(2 * k)) / math.factorial(k)
-        mean.append(math.sqrt(float(np.mean(differences**2))) / expected)
-        median.append(float(np.median(np.abs(differences))) / expected)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(1, 7):
+            differences = np.diff(differences)
+            expected = math.sqrt(math.factorial(2 * k)) / math.factorial(k)
+            mean.append(float(np.linalg.norm(differences)) / math.sqrt(8 - k) / expected)
+            median.append(float(np.median(np.abs(differences))) / expected)
     if np.count_nonzero(np.diff(values)) > 3:
         # A kink among the points makes few of the second and third differences large. On a
         # lattice most may be 0: that is no proof of silence.
         typical = 4 * max(median[1:3]) or math.inf
         return max(floor, min(float(np.median(mean[2:])), typical))
     # A plateau: a constant loss never moves, and then there is no noise to speak of.
-    for step in spacing * 8 * 4.0 ** np.arange(8):
+    for step in spacing * 8 * 4.0 ** np.arange(14):
         ((_, value),) = line([step])
         if not math.isfinite(value):
             break
@@ -115,14 +116,15 @@ def direction_line(
         def nudges() -> Iterator[Nudge]:
             for t in steps:
                 nudge, moves, changes = [], 0.0, 0.0
-                for k, where, d in parts:
-                    x = x0[k][where]
-                    point = (x + t * d).astype(x.dtype, copy=False)
-                    nudge.append((k, where, point))
-                    move = point.astype(float, copy=False) - x
-                    moves += float(np.dot(move, d))
-                    if gradient is not None:
-                        changes += float(np.dot(gradient[k][where], move))
+                with np.errstate(over="ignore", invalid="ignore"):
+                    for k, where, d in parts:
+                        x = x0[k][where]
+                        point = (x + t * d).astype(x.dtype, copy=False)
+                        nudge.append((k, where, point))
+                        move = point.astype(float, copy=False) - x
+                        moves += float(np.dot(move, d))
+                        if gradient is not None:
+                            changes += float(np.dot(gradient[k][where], move))
                 realised.append(moves / length if length else 0.0)
                 predicted.append(changes)
                 yield tuple(nudge)
@@ -164,6 +166,11 @@ class Estimate(NamedTuple):
     def error(self) -> float:
         """The error bar of the slope, wherever the loss is smooth."""
         return self.truncation + self.round_off
+
+    @property
+    def kinked(self) -> bool:
+        """Whether the one-sided slopes differ by more than noise makes them differ."""
+        return self.kink > 2 * self.round_off
 
     @property
     def dominant(self) -> str:
@@ -224,6 +231,16 @@ class Ladder:
         wider = self.rungs.get(0.5, here)
         return Estimate(here.slope, abs(wider.slope - here.slope), here.bar, 0.0, here.step)
 
+    def closer(self, best: Estimate) -> list[Rung]:
+        """Return the rungs below an estimate, the largest first."""
+        below = [rung for rung in self.rungs.values() if rung.step < best.step]
+        return sorted(below, key=lambda rung: -rung.step)
+
+    @property
+    def flat(self) -> bool:
+        """Whether the loss has not moved at all, at several steps."""
+        return len(self.rungs) > 2 and not any(r.slope or r.jump for r in self.rungs.values())
+
     def best(self) -> Estimate | None:
         """Return the estimate with the narrowest bar, if there are two rungs yet."""
         estimates = self.estimates()
@@ -260,8 +277,8 @@ class Ladder:
             pair for pair in itertools.pairwise(exponents) if self.rungs[pair[0]].step == best.step
         )
         if best.dominant == "round-off":
-            flat = len(exponents) > 3 and not any(rung.slope for rung in self.rungs.values())
-            wanted = math.inf if flat or big + 1 in self.rungs else big + 1
+            silent = self.flat and len(exponents) > 6  # over a factor of a thousand and more
+            wanted = math.inf if silent or big + 1 in self.rungs else big + 1
         elif best.dominant == "truncation" and small == exponents[0]:
             # Truncation falls by 16 a rung and round-off rises by 4: go where they should meet.
             far = math.log(best.truncation / (best.round_off + TINY)) / math.log(64)
@@ -325,7 +342,8 @@ def first_steps(slope: Floats, scale: Floats, noise: float) -> Floats:
     Gill, Murray, Saunders and Wright (1983), "Computing forward-difference intervals for
     numerical optimization", SIAM J. Sci. Stat. Comput. 4.
     """
-    change = np.abs(slope) * scale
+    with np.errstate(over="ignore"):
+        change = np.abs(slope) * scale
     change = np.where(np.isfinite(change), change, 0.0)
     # An entry that hardly matters shares the bends of its array: hence a hundredth of its size.
     typical = float(np.linalg.norm(change)) / math.sqrt(max(change.size, 1))
@@ -500,9 +518,19 @@ def _slope(
     return Derivative(best.value, 4 / 3 * (best.error + best.kink))
 
 
-def estimate_noise(evaluator: Evaluator, rng: Any = 0) -> float:
+def random_numbers(rng: Any) -> np.random.Generator:
+    """Return a generator, or say what `rng` may be; None is a fixed seed."""
+    try:
+        return np.random.default_rng(0 if rng is None else rng)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`rng` is {rng!r}: pass a whole number from 0 up, or a `numpy.random.Generator`."
+        ) from error
+
+
+def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
     """Estimate the noise of the loss once, along one random direction of typical sizes."""
-    generator = np.random.default_rng(rng)
+    generator = random_numbers(rng)
     x0 = evaluator.parameters.x0
     direction: list[tuple[int, Any, Floats]] = []
     for k, x in enumerate(x0):
@@ -519,6 +547,7 @@ def positive(name: str, value: Any) -> float | None:
     """Refuse an option that is neither None nor a positive finite number."""
     if value is None:
         return None
-    if not (isinstance(value, (int, float, np.number)) and 0 < value < math.inf):
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not (number and 0 < value < math.inf):
         raise ValueError(f"`{name}` is {value!r}: pass a positive finite number, or None.")
     return float(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,9 +31,11 @@ class Parameters:
     """
 
     def __init__(self, x0: Any) -> None:
+        if isinstance(x0, (list, tuple)) and {type(v) for v in x0} <= {int, float}:
+            x0 = np.array(x0)  # plain numbers are meant as one array, as in SciPy
         self.names: list[str] = []
         arrays: list[Array] = []
-        for name, leaf in _leaves(x0):
+        for name, leaf in leaves(x0):
             if name in self.names:
                 raise ValueError(f"Two arrays of `x0` are called {name}: rename one of their keys.")
             self.names.append(name)
@@ -56,7 +59,7 @@ class Parameters:
         """Return flat copies of `values`, which must have the structure and shapes of `x0`."""
         # For a bare array, a plain list of numbers will do.
         bare = self.names == [""] and not isinstance(values, Mapping)
-        found = {"": values} if bare else dict(_leaves(values))
+        found = {"": values} if bare else dict(leaves(values))
         missing = [name for name in self.names if name not in found]
         extra = [name for name in found if name not in self.names]
         if missing or extra:
@@ -100,14 +103,14 @@ class Parameters:
         return None
 
 
-def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each array of a structure with its name, in order."""
     if isinstance(tree, Mapping):
         for key, branch in tree.items():
-            yield from _leaves(branch, f"{name}.{key}" if name else str(key) or "''")
+            yield from leaves(branch, f"{name}.{key}" if name else str(key) or "''")
     elif isinstance(tree, (list, tuple)):
         for number, branch in enumerate(tree):
-            yield from _leaves(branch, f"{name}[{number}]")
+            yield from leaves(branch, f"{name}[{number}]")
     else:
         yield name, tree
 
@@ -115,11 +118,18 @@ def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def _rebuild(tree: Any, arrays: Iterator[Array]) -> Any:
     """Return the structure of `tree` with its leaves replaced by `arrays`, in order."""
     if isinstance(tree, Mapping):
-        return {key: _rebuild(branch, arrays) for key, branch in tree.items()}
+        branches = {key: _rebuild(branch, arrays) for key, branch in tree.items()}
+        if type(tree) is dict or not isinstance(tree, dict):
+            return branches
+        same = copy.copy(tree)  # an OrderedDict or defaultdict stays one
+        same.update(branches)
+        return same
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*(_rebuild(branch, arrays) for branch in tree))
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(_rebuild(branch, arrays) for branch in tree)
+    if isinstance(tree, tuple):
+        return tuple(_rebuild(branch, arrays) for branch in tree)
+    if isinstance(tree, list):
+        return [_rebuild(branch, arrays) for branch in tree]
     return next(arrays)
 
 

@@ -277,7 +277,12 @@ class GradientReport:
     def __str__(self) -> str:
         """Return the verdict in a sentence, the findings, the table and what to know besides."""
         footnotes = "\n".join(textwrap.fill(note, 80) for note in self.footnotes())
-        blocks = [self.headline(), *map(_finding_text, self.findings), self.table(), footnotes]
+        blocks = [
+            textwrap.fill(self.headline(), 80),
+            *map(_finding_text, self.findings),
+            self.table(),
+            footnotes,
+        ]
         return "\n\n".join(block for block in blocks if block)
 
     __repr__ = __str__
@@ -303,8 +308,8 @@ class GradientReport:
 
     def _blind(self) -> str:
         """Say for which arrays a pass means nothing: any gradient of that size would have."""
-        names = [name or "the gradient" for name, r in self.resolution.items() if r >= 1]
-        if len(names) > 3:
+        names = [_short(name) or "the gradient" for name, r in self.resolution.items() if r >= 1]
+        if len(", ".join(names)) > NAME:
             return f", blind in {len(names)} of {len(self.resolution)} arrays"
         return f", blind in {', '.join(names)}" if names else ""
 
@@ -321,8 +326,8 @@ class GradientReport:
             difference = abs(entry.analytic - entry.numerical)
             numerical = _number(entry.numerical, entry.error)
             if entry.verdict == "kink":
-                ends = entry.numerical - entry.error, entry.numerical + entry.error
-                ends = tuple(0.0 if abs(end) < 1e-3 * entry.error else end for end in ends)
+                ends = [entry.numerical - entry.error, entry.numerical + entry.error]
+                ends = [0.0 if abs(end) < 1e-3 * entry.error else end for end in ends]
                 numerical = "{:.2g} to {:.2g}".format(*ends)
             agrees = entry.verdict == "agree" and math.isfinite(difference)
             yield (

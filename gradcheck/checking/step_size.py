@@ -9,7 +9,12 @@ import numpy as np
 
 from gradcheck.checking.check import analytic_values
 from gradcheck.checking.evaluation import Evaluator, warnings_once
-from gradcheck.checking.finite_difference import Floats, direction_line, estimate_noise
+from gradcheck.checking.finite_difference import (
+    Floats,
+    direction_line,
+    estimate_noise,
+    random_numbers,
+)
 from gradcheck.checking.parameters import Parameters
 
 
@@ -116,7 +121,7 @@ def sweep_steps(
         if not all(np.all(np.isfinite(g)) for g in gradient):
             raise ValueError("`grad` holds NaN or infinity: there is no error to measure.")
         if direction is None:
-            generator = np.random.default_rng(0 if rng is None else rng)
+            generator = random_numbers(rng)
             along = [generator.normal(size=x.size) for x in parameters.x0]
             length = np.sqrt(sum(float(d @ d) for d in along))
             along = [d / length for d in along]

@@ -24,16 +24,22 @@ class Fault:
 
     Attributes
     ----------
-    name : what went wrong, in a few words
-    model : "linear" or "network": which module of `MODELS` holds the line
-    right : the line as it stands in the source of the module
-    wrong : the line or lines that take its place
-    why : one sentence on why the numbers look as they do
-    signature : the bug that the numbers alone give away, or None where they do not: "sign",
-        "factor", "batch size", "never written", "transposed", "permuted", "L2 term", "layer",
-        "one entry", "one row" or "one column"
-    needs : options of `loss` and `gradient` under which the fault shows
-    square : whether the wrong line needs layers that are all equally wide
+    name : str
+        What went wrong, in a few words.
+    model : "linear" or "network"
+        Which module of `MODELS` holds the line.
+    right, wrong : str
+        The line as it stands in the source of the module, and what takes its place.
+    why : str
+        One sentence on why the numbers look as they do.
+    signature : str or None
+        The bug that the numbers alone give away, or None where they do not: "sign", "factor",
+        "batch size", "never written", "transposed", "permuted", "L2 term", "layer", "one entry",
+        "one row" or "one column".
+    needs : dict
+        Options of `loss` and `gradient` under which the fault shows.
+    square : bool
+        Whether the wrong line needs layers that are all equally wide.
 
     Examples
     --------

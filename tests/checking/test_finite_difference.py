@@ -136,7 +136,7 @@ def test_a_loss_that_ends_to_one_side_is_measured_to_the_other() -> None:
 def test_a_constant_loss_costs_few_calls_and_has_the_noise_of_rounding() -> None:
     evaluator = evaluator_of(lambda w: 3.0, np.ones(4))
     assert estimate_noise(evaluator) == pytest.approx(EPS)
-    assert evaluator.nfev < 20
+    assert evaluator.nfev < 25
 
 
 # ---------------------------------------------------------------- lines

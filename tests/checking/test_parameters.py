@@ -102,7 +102,8 @@ def test_what_changed_is_named() -> None:
     [
         (np.array([1, 2]), TypeError, ["`x0`", "int64", ".astype(float)"]),
         ({"W": np.array([True])}, TypeError, ["`x0` at W", "bool", ".astype(float)"]),
-        ([1.0, 2], TypeError, ["`x0` at [1]", "int64", ".astype(float)"]),
+        ([ONES, 2], TypeError, ["`x0` at [1]", "int64", ".astype(float)"]),
+        ([1, 2], TypeError, ["`x0`", "int64", ".astype(float)"]),
         (np.ones(2) + 1j, TypeError, ["`x0`", "complex128", "real and imaginary"]),
         ({"a": {"b": 1j}}, TypeError, ["`x0` at a.b", "complex128", "real and imaginary"]),
         (None, TypeError, ["`x0`", "NoneType", "pass an array"]),
@@ -160,7 +161,8 @@ def test_values_are_matched_by_name_and_copied() -> None:
 
 
 def test_a_tuple_may_stand_for_a_list_and_a_list_of_numbers_for_an_array() -> None:
-    assert len(Parameters([1.0, 2.0]).match((3.0, 4.0), "grad")) == 2
+    assert len(Parameters([ONES, ONES]).match((ONES, ONES), "grad")) == 2
+    np.testing.assert_array_equal(Parameters([1.0, 2.0]).match((3.0, 4.0), "grad")[0], [3, 4])
     np.testing.assert_array_equal(Parameters(np.ones(2)).match([3, 4.5], "grad")[0], [3, 4.5])
     np.testing.assert_array_equal(Parameters(1.0).match(3.0, "grad")[0], [3.0])
 
