@@ -1,13 +1,15 @@
-"""Mend types in the reference that are words: names in them are code, the rest is text."""
+"""Mend what mkdocstrings makes of parameters: types that are words, and dashes before nothing."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+DASH = re.compile(r'\u2013\s*<div class="doc-md-description">\s*</div>')
 TYPE = re.compile(r"(?<=\()<code>([^<]*`[^<]*)</code>(?=[,)])")
 
 
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> str:
-    """Turn the backticks of docstrings, which mkdocstrings leaves in types, into code."""
+    """Drop dashes that nothing follows, and turn backticks left in types into code."""
+    content = DASH.sub("", content)
     return TYPE.sub(lambda words: re.sub(r"`([^`]*)`", r"<code>\1</code>", words[1]), content)

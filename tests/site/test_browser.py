@@ -58,6 +58,7 @@ class Visit:
     errors: list[str] = field(default_factory=list)
     too_wide: list[str] = field(default_factory=list)
     too_small: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
 
@@ -89,6 +90,13 @@ SMALL_TEXT = """
 """
 
 
+# What is printed, and examples in the reference, where they end beyond their box.
+CUT = """
+[...document.querySelectorAll("pre.output, .doc-object pre > code, div.formula")]
+  .filter(box => box.scrollWidth > box.clientWidth + 1).map(box => box.innerText.slice(0, 200))
+"""
+
+
 def examine(page: Page, rules: list[str] = RULES) -> list[str]:
     """Run axe, and say what it objects to."""
     if not page.evaluate("'axe' in window"):
@@ -117,6 +125,8 @@ def visits(browser: Browser, address: str) -> Iterator[Callable[[str], Visit]]:
                     measured = page.evaluate("document.documentElement.scrollWidth")
                     if measured > width:
                         visit.too_wide.append(f"{measured} > {width}")
+                    if width == max(WIDTHS):
+                        visit.cut += page.evaluate(CUT)
                     visit.too_small += page.evaluate(SMALL_TEXT)
                     for scheme in SCHEMES:
                         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -153,6 +163,13 @@ def test_page_is_accessible(visits: Callable[[str], Visit], where: str) -> None:
 @pytest.mark.parametrize("where", ADDRESSES)
 def test_text_in_figures_is_large_enough(visits: Callable[[str], Visit], where: str) -> None:
     assert visits(where).too_small == []
+
+
+@pytest.mark.parametrize("where", ADDRESSES)
+def test_nothing_printed_is_cut_on_a_wide_screen(
+    visits: Callable[[str], Visit], where: str
+) -> None:
+    assert visits(where).cut == []
 
 
 def search(page: Page, words: str) -> list[str]:
@@ -216,6 +233,15 @@ def test_copy_takes_code_alone(browser: Browser, site: Site, address: str) -> No
         assert copied(".executed").strip() == site.blocks("contributing.md")[0]["code"]
         assert copied(".language-console").startswith("git clone")
         assert page.locator(".executed .output button").count() == 0
+
+
+def test_what_a_file_prints_looks_like_output(browser: Browser, address: str) -> None:
+    with browser.new_page() as page:
+        page.goto(address + "do/scipy/", wait_until="networkidle")
+        printed = page.locator(".highlight:has(> .filename) + .language-text")
+        assert printed.count() > 2
+        expect(printed.first.locator("button[data-md-type=copy]")).to_be_hidden()
+        expect(printed.first.locator("code")).to_have_css("border-left-style", "solid")
 
 
 def test_figures_follow_the_colours_of_the_page(browser: Browser, address: str) -> None:

@@ -199,7 +199,8 @@ def test_everything_printed_reaches_page_and_report(tmp_path: Path) -> None:
     html = (tmp_path / "site" / "index.html").read_text()
     for shown in (
         "<samp>a-b!\nwritten &lt;b&gt;\n{&#x27;a&#x27;: 2, &#x27;b&#x27;: 1}\n</samp>",
-        "<samp>in a note\nValueError: `x0` is empty\n</samp>",
+        '<samp><span class="long">in a note</span>\n'
+        '<span class="long">ValueError: `x0` is empty</span>\n</samp>',
         '<div class="output" data-search-exclude><em>emphasis</em>\n</div>',
     ):
         assert shown in html

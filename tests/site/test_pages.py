@@ -200,6 +200,27 @@ def test_every_public_name_is_in_the_reference(site: Site) -> None:
     assert {f"gradcheck.{name}" for name in gradcheck.__all__} <= anchors
 
 
+def test_the_reference_is_well_set(site: Site) -> None:
+    html = (site.path / "reference/index.html").read_text()
+    assert "`" not in html
+    assert not re.search(r"\u2013\s*(<div[^>]*>\s*</div>\s*)?</li>", html)
+
+
+def test_contents_end_at_the_depth_that_a_page_asks_for(site: Site) -> None:
+    html = (site.path / "understand/bugs/index.html").read_text()
+    listed = set(re.findall(r'<a href="#([^"]*)" class="md-nav__link"', html))
+    second, third = (set(re.findall(rf'<h{level} id="([^"]*)"', html)) for level in (2, 3))
+    assert second
+    assert third
+    assert second <= listed
+    assert not third & listed
+
+
+def test_folded_tables_are_not_searched(site: Site) -> None:
+    assert "<td>tanh network</td>" in (site.path / "understand/trust/index.html").read_text()
+    assert "tanh network" not in (site.path / "search/search_index.json").read_text()
+
+
 def test_every_option_of_check_gradient_is_shown_on_some_page() -> None:
     blocks = "".join(
         block

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from . import error_bars, run, table
+from . import error_bars, other_checks, run, table
 from .problems import EPS, leaves
 from .right import right_cases
 from .suite import Results
@@ -52,6 +52,21 @@ def test_there_are_enough_cases() -> None:
     assert len(right_cases(0)) >= 75
     assert len(list(wrong_cases(0))) >= 75
     assert len({case.kind for case in right_cases(0)}) >= 10
+
+
+def test_other_checks_are_right_on_plain_gradients() -> None:
+    w = np.array([1.0, -2.0, 0.5])
+    for check, _ in other_checks.CHECKS.values():
+        assert check(lambda x: np.sum(np.sin(x)), np.cos(w), w) < 1e-7
+        assert check(lambda x: np.sum(np.sin(x)), -np.cos(w), w) > 0.5
+
+
+def test_other_checks_are_counted() -> None:
+    totals, counts = other_checks.count()
+    assert totals.everyday + totals.hard == sum(c.dtype == "float64" for c in right_cases(0))
+    assert totals.wrong > len(list(wrong_cases(0)))
+    for c in counts:
+        assert c.at_best <= c.blamed_everyday + c.blamed_hard + c.passed
 
 
 def test_few_plants_are_left_out(results: Results) -> None:

@@ -81,14 +81,14 @@ def others(results: Results) -> str:
     passed = sum(r.planted - r.caught for r in rows)
     passed += sum(r.total - r.caught for r in results.wrong)
     lines = [
-        f"| Check | Limit | Everyday ones blamed, of {totals.everyday} | Hard ones blamed, of "
-        f"{totals.hard} | Wrong ones passed, of {totals.wrong} | At fault, with the best limit |",
-        "|---|---|---|---|---|---|",
-        f"| `check_gradient` | its own | {blamed_everyday} | {blamed - blamed_everyday} | {passed} "
+        f"| Check, and its limit | Everyday ones blamed, of {totals.everyday} | Hard ones blamed, "
+        f"of {totals.hard} | Wrong ones passed, of {totals.wrong} | Sum, with the best limit |",
+        "|---|---|---|---|---|",
+        f"| `check_gradient` | {blamed_everyday} | {blamed - blamed_everyday} | {passed} "
         f"| {blamed + passed} |",
     ]
     lines += [
-        f"| {c.check} | {c.limit:.0e} | {c.blamed_everyday} | {c.blamed_hard} | {c.passed} "
+        f"| {c.check}, {c.limit:.0e} | {c.blamed_everyday} | {c.blamed_hard} | {c.passed} "
         f"| {c.at_best} |"
         for c in counts
     ]
