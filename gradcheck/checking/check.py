@@ -133,7 +133,7 @@ def check_gradient(
     if search is None:
         resolution = {names[c.array]: _resolution(c) for c in checked}
     else:
-        resolution = dict(zip(names, search.sharpness, strict=True))
+        resolution = dict(zip(names, search.resolution, strict=True))
     explained = search is None or search.explained
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
     settled = [search is None or math.isfinite(r) for r in resolution.values()]
@@ -290,5 +290,6 @@ def _resolution(checked: CheckedArray) -> float:
     with np.errstate(all="ignore"):
         size = np.fmax(np.abs(checked.analytic.astype(float)), np.abs(checked.numerical))
         typical = float(np.linalg.norm(size[smooth])) / math.sqrt(np.count_nonzero(smooth))
-        blind = float(np.max(checked.allowed[smooth]))
+        # The slope may be off by its bar as well, and take the side of the error.
+        blind = float(np.max(checked.allowed[smooth] + checked.error[smooth]))
     return blind / typical if typical else math.inf

@@ -65,6 +65,11 @@ class Residual(NamedTuple):
         return SURE * self.error + self.kink + self.slack
 
     @property
+    def certain(self) -> float:
+        """How large an error must be to be seen even if the noise takes its side."""
+        return self.allowed + SURE * self.error + self.kink
+
+    @property
     def active(self) -> bool:
         """Whether something in the region is wrong."""
         return abs(self.value) > self.allowed
@@ -99,6 +104,7 @@ class Search:
         self.parameters = evaluator.parameters
         self.x0 = evaluator.parameters.x0
         self.sharpness = [math.inf] * len(self.x0)
+        self.excused = [0.0] * len(self.x0)
         self.blurred: set[int] = set()
         self.unjudged: list[str] = []
         self.excluded: list[tuple[int, Any]] = []
@@ -225,6 +231,11 @@ class Search:
         return sample.size == indices.size
 
     @property
+    def resolution(self) -> list[float]:
+        """For each array, the smallest error in one entry that would have been seen."""
+        return [max(pair) for pair in zip(self.sharpness, self.excused, strict=True)]
+
+    @property
     def explained(self) -> bool:
         """Whether single entries account for all that directions showed, or could not judge.
 
@@ -305,16 +316,20 @@ class Search:
         return Residual(*terms, slack, best.step, within_rtol)
 
     def _sharpen(self, region: Region, residual: Residual) -> None:
-        """Note what error in one typical entry of each array a clean direction would have shown."""
+        """Note what error in one entry of each array a clean direction would have shown."""
         self.step = residual.step if region.last - region.first > 1 else self.step
         for k, where, d in self._parts(region):
             if d.size:
-                moved = d != 0
-                typical = float(np.linalg.norm(self.finite[k][where] * moved))
-                typical /= math.sqrt(np.count_nonzero(moved) or 1)
-                least = float(np.min(np.abs(d), where=moved, initial=math.inf))
-                sharpness = residual.allowed / (typical * least) if typical else math.inf
+                sharpness = self._relative(k, where, d, residual.certain)
                 self.sharpness[k] = min(self.sharpness[k], max(sharpness, self.rtol))
+
+    def _relative(self, k: int, where: Any, d: Floats, change: float) -> float:
+        """Return which error, in typical entries, makes a change in the entry that moves least."""
+        moved = d != 0
+        typical = float(np.linalg.norm(self.finite[k][where] * moved))
+        typical /= math.sqrt(np.count_nonzero(moved) or 1)
+        least = float(np.min(np.abs(d), where=moved, initial=math.inf))
+        return change / (typical * least) if typical else math.inf
 
     def _search(self, region: Region, residual: Residual) -> None:
         """Follow what is wrong from a region into its halves, down to single entries."""
@@ -339,7 +354,11 @@ class Search:
             if not np.any(self._parts(part)[0][2]):
                 continue  # meanwhile excluded
             if _size(part) <= LEAF:
-                self._look(part.first, self._indices(part))
+                k, where, d = self._parts(part)[0]
+                excused = self._relative(k, where, d, abs(found.value))
+                if np.all(self._look(k, self._indices(part)).verdict == Verdict.AGREE):
+                    # The bars of single entries are wider, and could not tell.
+                    self.excused[k] = max(self.excused[k], excused)
             else:
                 self._search(part, found)
 

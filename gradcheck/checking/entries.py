@@ -240,13 +240,13 @@ class EntryJudge:
                 if e.truncation > max(10 * e.round_off, allowed, 0.1 * max(abs(a), abs(e.value))):
                     return Verdict.UNRESOLVED, Reason.TRUNCATION, e
                 return Verdict.AGREE, Reason.ROUND_OFF, e
-            if difference <= allowed + SURE * e.error + e.kink:
+            if e.settled and difference <= allowed + SURE * e.error + e.kink:
                 if e.kinked:
                     return Verdict.KINK, Reason.KINK, e
                 return Verdict.AGREE, Reason.NOISE, e
         closer = ladder.closer(best)
         # Slopes that still run away at the smallest steps, as where the loss jumps, settle nothing.
-        if not closer and best.truncation > max(10 * best.round_off, 0.1 * abs(best.value)):
+        if not closer and not best.settled:
             return Verdict.UNRESOLVED, Reason.TRUNCATION, best
         # With kinks within the step, a smaller one must object to the gradient as well.
         if closer and best.kinked:

@@ -168,6 +168,11 @@ class Estimate(NamedTuple):
         return self.truncation + self.round_off
 
     @property
+    def settled(self) -> bool:
+        """Whether the rungs agree but for noise, or to a tenth; where the loss jumps, none do."""
+        return self.truncation <= max(10 * self.round_off, 0.1 * (abs(self.value) + self.kink))
+
+    @property
     def kinked(self) -> bool:
         """Whether the one-sided slopes differ by more than noise makes them differ."""
         return self.kink > 2 * self.round_off

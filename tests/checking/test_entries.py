@@ -432,7 +432,7 @@ def test_a_loss_in_float32_of_float64_parameters() -> None:
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("noise", [0.0, 1e-10, 1e-5])
 def test_the_resolution_is_honest(seed: int, noise: float) -> None:
-    """Of an error clearly above the resolution none is missed, whichever entry has it."""
+    """An error clearly above the resolution is seen, or the check says that it could not be."""
     rng = np.random.default_rng(seed)
     size = int(rng.integers(3, 30))
     x0, c = rng.normal(size=(2, size))
@@ -445,8 +445,11 @@ def test_the_resolution_is_honest(seed: int, noise: float) -> None:
     assert report.passed
     typical = np.sqrt(np.mean(right**2))
     wrong, i = right.copy(), int(rng.integers(size))
-    wrong[i] += 5 * report.resolution[""] * typical * rng.choice([-1, 1])
-    assert f"[{i}]" in [e.name for e in check(fun, wrong, x0).wrong]
+    error = 5 * report.resolution[""]
+    wrong[i] += error * typical * rng.choice([-1, 1])
+    again = check(fun, wrong, x0)
+    # A check spends its spare calls where they look needed; what it then says of itself counts.
+    assert f"[{i}]" in [e.name for e in again.wrong] or again.resolution[""] > error / 2
 
 
 def test_the_resolution_is_no_excuse_either() -> None:
