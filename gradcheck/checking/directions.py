@@ -35,7 +35,7 @@ FEW = 5  # entries that stand for an array then
 SAMPLE = 20  # entries that stand for a region that is wrong throughout
 CLOSER = 64  # entries of an array that are looked at where directions cannot judge
 HOPELESS = 10.0  # an array in which so many times a typical entry could hide is not judged
-SHARP = 1e-4  # an array that a joint direction sees less sharply gets one of its own
+SHARP = 3e-4  # an array that a joint direction sees less sharply gets one of its own
 
 
 class Region(NamedTuple):
