@@ -37,7 +37,7 @@ class Loss:
                 flats[array][where] = values
             loss = float(self.fun(self.parameters.tree, *self.args))
             for array, where, values in nudge:
-                if np.ndim(values) and not np.array_equal(flats[array][where], values):
+                if type(where) is not int and not np.array_equal(flats[array][where], values):
                     raise _in_place(self.parameters.names[array])
             return loss
         except Exception as error:
