@@ -37,7 +37,7 @@ def check_gradient(
     """Tell whether a gradient is right, which entry is wrong, and why.
 
     Each partial derivative ``a`` is held against the slope ``n`` of the loss, measured by central
-    differences with an error bar ``e``. They agree where
+    differences with an error bar ``e`` (the `error` of its `Entry`). They agree where
     ``abs(a - n) <= atol + rtol * max(abs(a), abs(n)) + e``. On a kink of the loss, anything
     between the two one-sided slopes passes too, and is said. What cannot be measured is
     unresolved. Everything else is wrong.
@@ -53,9 +53,10 @@ def check_gradient(
     args : tuple, optional
         What `fun` and `grad` take besides, such as ``(X, y)``.
     method : {"auto", "entries", "directions"}, optional
-        ``"entries"`` checks every partial derivative, with 2 calls of `fun` each.
-        ``"directions"`` checks all together along random directions, with about 25 calls, and
-        halves its way to the wrong ones. ``"auto"`` takes entries up to 2,000 parameters.
+        ``"entries"`` checks every partial derivative: 2 calls of `fun` each, and up to 40 more
+        where the gradient is right and the loss smooth. ``"directions"`` checks all together along
+        random directions, with about 25 calls, and halves its way to the wrong ones. ``"auto"``
+        takes entries up to 2,000 parameters.
     rtol : float, optional
         Relative tolerance; by default 1e-6 where all is float64, 1e-3 where float32 takes part.
     atol : float, optional
