@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.trust.confusion import Answer
     from tests.trust.suite import Results, Row
 
-FUNCTIONS = 500  # random functions whose error bars are measured
+FUNCTIONS = 400  # random functions whose error bars are measured
 EVERY = 7  # of the networks in which a fault can be planted, one in this many
 LAYERS = {"layer"}  # names a place, not a bug
 LIMITS = """
