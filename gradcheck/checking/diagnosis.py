@@ -184,9 +184,10 @@ def _is_bias(b: ArrayCheck, w: ArrayCheck) -> bool:
 
 def _local(check: ArrayCheck) -> Finding:
     kind, where = place(check)
-    _, a, n, _ = seen(check)
+    _, a, n, error = seen(check)
     ratio = slope(n, a)
     told = explained(check, ratio * n, ratio) > 1 or name_ratio(ratio, (), 0.1 * TOLERANCE)
+    told = told and (error <= TOLERANCE * np.abs(a - n)).all()
     evidence = f"wrong {share(check)}" + (f", with a / n = {fraction(ratio)}" if told else "")
     others = "the others are right" if check.settled else "of those looked at, the others are right"
     look_at = f"{others}: an index off by one, or a line that treats this one apart"

@@ -325,7 +325,8 @@ class GradientReport:
             entry, (c, row) = self.entries[i], self.entries.row(i)
             difference = abs(entry.analytic - entry.numerical)
             numerical = _number(entry.numerical, entry.error)
-            if entry.verdict == "kink":
+            wide = 1e-3 * abs(entry.numerical) < entry.error < math.inf
+            if entry.verdict == "kink" or (entry.verdict == "wrong" and wide):
                 ends = [entry.numerical - entry.error, entry.numerical + entry.error]
                 ends = [0.0 if abs(end) < 1e-3 * entry.error else end for end in ends]
                 numerical = "{:.2g} to {:.2g}".format(*ends)
