@@ -17,7 +17,7 @@ def blocks(language: str) -> list[str]:
 
 def without_round_off(text: str) -> str:
     """Leave out how small a difference was: it is round-off, which depends on the processor."""
-    return re.sub(r"<1e-\d\d", "<1e-??", text)
+    return re.sub(r"<\de-\d\d", "<?e-??", text)
 
 
 def test_code_prints_what_is_shown() -> None:
@@ -35,15 +35,15 @@ def test_check_is_shown_before_anything_is_explained() -> None:
 
 def test_home_page_tells_how_to_install_and_cite_in_the_same_way() -> None:
     home = (ROOT / "docs/index.md").read_text(encoding="utf-8")
-    install = "".join(f"$ {line}\n" for line in blocks("console")[0].splitlines())
     (cite,) = blocks("bibtex")
-    assert f"```console\n{install}```" in home
+    assert "pip install ./gradcheck" in README
+    assert "$ pip install ./gradcheck" in home
     assert f"```bibtex\n{cite}```" in home
 
 
 def test_two_commands_of_one_line() -> None:
     start = "python3 -m venv .venv && .venv/bin/pip install -e "
-    assert blocks("console")[1:] == [
+    assert blocks("console") == [
         f"{start}'.[docs]' && .venv/bin/mkdocs serve\n",
         f"{start}'.[docs,test]' && .venv/bin/pytest\n",
     ]

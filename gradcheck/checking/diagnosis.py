@@ -227,7 +227,8 @@ def _layer(left: Sequence[ArrayCheck], later: Sequence[ArrayCheck]) -> Finding:
     evidence = f"wrong: {names(left)}; right: {names(later)}"
     look_at = (
         f"going backwards, {first} is the first that is wrong: look at the lines that come between "
-        f"{after} and {first}, the weights and the derivative that delta is multiplied by"
+        f"{after} and {first}, the weights and the derivative by which delta, the slope of a "
+        "layer's sums, is multiplied"
     )
     return Finding(names(left), "layer", evidence, look_at)
 

@@ -56,6 +56,11 @@ class Example(NamedTuple):
         return ran.stdout
 
 
+def without_round_off(text: str) -> str:
+    """Leave out how small a difference was: it is round-off, which depends on the processor."""
+    return re.sub(r"<\de-\d\d", "<?e-??", text)
+
+
 def examples(page: Path) -> list[Example]:
     return [Example(page, **found.groupdict()) for found in FILE.finditer(page.read_text())]
 
@@ -74,7 +79,7 @@ def test_every_file_is_found() -> None:
 def test_file_prints_what_the_page_says(example: Example, tmp_path: Path) -> None:
     if example.missing:
         pytest.skip(f"needs {', '.join(example.missing)}: `pip install 'gradcheck[test,peers]'`")
-    assert example.run(tmp_path) == example.output
+    assert without_round_off(example.run(tmp_path)) == without_round_off(example.output)
 
 
 def fill_in(found: re.Match[str]) -> str:
