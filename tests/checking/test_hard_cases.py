@@ -111,3 +111,11 @@ def test_nested_data_that_is_changed_is_named() -> None:
 
     with pytest.raises(ValueError, match=r"changes `args\[0\]\.X` in place"):
         check_gradient(fun, np.ones(2), np.ones(2), args=({"X": np.ones((3, 2))},))
+
+
+@pytest.mark.parametrize("distance", [1e-10, 1e-11, 1e-12, 1e-13, 1e-14])
+def test_a_right_gradient_beside_a_minimum_where_the_loss_is_zero_passes(distance: float) -> None:
+    """Rounding makes the steps uneven by half a spacing: there, as much as the gradient itself."""
+    x0 = 1 + distance * np.array([1.0, 2.0, 3.0])
+    assert check_gradient(lambda w: np.sum((w - 1) ** 2), 2 * (x0 - 1), x0).passed
+    assert not check_gradient(lambda w: np.sum((w - 1) ** 2), -2 * (x0 - 1), x0).passed
