@@ -22,6 +22,7 @@ from gradcheck.checking.finite_difference import (
     direction_line,
     first_steps,
     random_numbers,
+    random_weights,
     typical_sizes,
 )
 from gradcheck.checking.parameters import Array
@@ -247,8 +248,7 @@ class Search:
         """Draw weights of either sign, 0.5 to 1.5 times the typical size of each entry."""
         direction = [np.zeros(0)] * len(self.x0)
         for k in range(first, last):
-            weights = self.rng.uniform(-1.0, 1.0, self.x0[k].size)
-            weights += np.copysign(0.5, weights)
+            weights = random_weights(self.rng, self.x0[k].size)
             # A small entry moves as far as a typical one, or an error in it could not be seen.
             weights *= typical_sizes(self.x0[k], share=1.0)
             direction[k] = weights

@@ -16,6 +16,7 @@ from gradcheck.checking.finite_difference import (
     central,
     entry_line,
     first_steps,
+    moved,
     typical_sizes,
 )
 from gradcheck.checking.parameters import Array, Nudge
@@ -137,10 +138,7 @@ class EntryJudge:
     def two_calls(self, rows: slice) -> Array:
         """Take one central difference for each of some entries; return which of them fit."""
         x, steps, c = self.x[rows], self.steps[rows], self.checked
-        up, down = (x + steps).astype(x.dtype), (x - steps).astype(x.dtype)
-        # Where x +- h rounds back to x, the nearest number on that side does instead.
-        self.points[rows, 0] = np.where(up == x, np.nextafter(x, x.dtype.type(np.inf)), up)
-        self.points[rows, 1] = np.where(down == x, np.nextafter(x, x.dtype.type(-np.inf)), down)
+        self.points[rows, 0], self.points[rows, 1] = moved(x, steps), moved(x, -steps)
         nudges: list[Nudge] = [
             ((self.array, index, point),)
             for index, pair in zip(c.index[rows].tolist(), self.points[rows], strict=True)

@@ -79,18 +79,19 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
     return floor
 
 
+def moved(x: Any, step: Any) -> Any:
+    """Return x + step in the precision of x; where that rounds back to x, the number beside it."""
+    point = (x + step).astype(x.dtype)
+    beside = np.nextafter(x, np.copysign(np.inf, step).astype(x.dtype))
+    return np.where(point == x, beside, point)
+
+
 def entry_line(evaluator: Evaluator, array: int, index: int) -> Line:
     """Return the line along which one entry moves."""
     x = evaluator.parameters.x0[array][index]
 
     def line(steps: Sequence[float]) -> list[tuple[float, float]]:
-        # Where x +- t rounds back to x, the nearest number on that side does instead.
-        points = [
-            x.dtype.type(x + t)
-            if x + t != x
-            else np.nextafter(x, x.dtype.type(math.copysign(math.inf, t)))
-            for t in steps
-        ]
+        points = moved(x, np.array(steps))
         losses = evaluator([((array, index, point),) for point in points])
         return [(float(point) - float(x), f) for point, f in zip(points, losses, strict=True)]
 
@@ -223,7 +224,7 @@ class Ladder:
 
     def confirmed(self, estimate: Estimate) -> bool:
         """Whether a step below those of the estimate was measured and left it standing."""
-        return estimate.step > min(rung.step for rung in self.rungs.values())
+        return bool(self.closer(estimate))
 
     def fixed(self) -> Estimate | None:
         """Return the central difference at the first step as it is, barred by that at twice it."""
@@ -533,14 +534,20 @@ def random_numbers(rng: Any) -> np.random.Generator:
         ) from error
 
 
+def random_weights(generator: np.random.Generator, size: int) -> Floats:
+    """Draw weights of either sign and of size 0.5 to 1.5: none vanishes, and no two are alike."""
+    weights = generator.uniform(-1.0, 1.0, size)
+    weights += np.copysign(0.5, weights)
+    return weights
+
+
 def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
     """Estimate the noise of the loss once, along one random direction of typical sizes."""
     generator = random_numbers(rng)
     x0 = evaluator.parameters.x0
     direction: list[tuple[int, Any, Floats]] = []
     for k, x in enumerate(x0):
-        weights = generator.uniform(-1.0, 1.0, x.size)
-        weights += np.copysign(0.5, weights)
+        weights = random_weights(generator, x.size)
         # By the size of each entry alone: beside an edge of the loss a small one must move little.
         weights *= np.where(x != 0, np.abs(x), typical_sizes(x))
         direction.append((k, slice(None), weights))
