@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checking.parameters import Nudge, Parameters, leaves
+from gradcheck.checking.parameters import Array, Nudge, Parameters, leaves
+
+CHANCE = "of its dropout or shuffling, or clear what an earlier call has left behind"
 
 
 class Loss:
@@ -89,6 +91,8 @@ class Evaluator:
         except Exception as error:
             error.add_note("gradcheck: raised by `fun` at `x0`")
             raise
+        if first is None:
+            raise TypeError("`fun` returned None: is its `return` missing?")
         if isinstance(first, (tuple, list, dict)):
             raise TypeError(
                 f"`fun` returned a {type(first).__name__}, not one real number: if the loss comes "
@@ -112,12 +116,12 @@ class Evaluator:
             )
         second = self.loss()
         self.nfev = 2
-        self._refuse_changed_args("fun")
+        self.refuse_changed_args("fun")
         # Sums that threads add up in another order differ in the last digits: that is round-off.
         if not abs(second - self.at_x0) <= 100 * self.eps * abs(self.at_x0):
             raise ValueError(
                 f"`fun` gave two values at the same point, {self.at_x0!r} and {second!r}: fix the "
-                "seed of its dropout, shuffling or sampling."
+                f"seed {CHANCE}."
             )
 
     def __call__(self, nudges: Iterable[Nudge]) -> list[float]:
@@ -144,15 +148,50 @@ class Evaluator:
     def finish(self) -> None:
         """Make sure that `fun` has left all of its input alone."""
         self.refuse_changed_input()
-        self._refuse_changed_args("fun` or `grad")
+        self.refuse_changed_args("fun` or `grad")
 
-    def _refuse_changed_args(self, who: str) -> None:
+    def refuse_changed_args(self, who: str) -> None:
+        """Make sure that the data are what they were."""
         for name, found in _fingerprints(self.args).items():
             if found != self._fingerprints.get(name):
                 raise ValueError(
                     f"`{who}` changes `args{name}` in place: let it work on a copy, for the loss "
                     "must be the same function at every call."
                 )
+
+
+def analytic_values(grad: Any, evaluator: Evaluator) -> list[Array]:
+    """Return the gradient to be checked, as flat arrays of its own."""
+    parameters = evaluator.parameters
+    if not callable(grad):
+        return parameters.match(grad, "grad")
+    values, again = (_call_gradient(grad, evaluator) for _ in range(2))
+    for k, (first, second) in enumerate(zip(values, again, strict=True)):
+        # Sums that threads add up in another order differ in the last digits: that is round-off.
+        with np.errstate(invalid="ignore"):
+            largest = np.max(np.abs(first), initial=0.0)
+            differs = np.abs(first - second) > 1e3 * np.finfo(first.dtype).eps * largest
+        if np.any(differs):
+            i = int(np.argmax(differs))
+            raise ValueError(
+                f"`grad` gave two values at the same point, {first[i]!r} and {second[i]!r} for "
+                f"{parameters.entry_name(k, i)}: fix the seed {CHANCE}."
+            )
+    return values
+
+
+def _call_gradient(grad: Callable[..., Any], evaluator: Evaluator) -> list[Array]:
+    parameters = evaluator.parameters
+    values = grad(parameters.tree, *evaluator.args)
+    if values is None:
+        raise TypeError("`grad` returned None: is its `return` missing?")
+    flats = parameters.match(values, "grad")
+    if name := parameters.changed():
+        raise ValueError(
+            f"`grad` changes its input in place ({name}): let it work on a copy of the parameters."
+        )
+    evaluator.refuse_changed_args("grad")
+    return flats
 
 
 @contextmanager
@@ -186,7 +225,8 @@ def sharing(evaluator: Evaluator, workers: Any) -> Iterator[None]:
     except BrokenProcessPool as error:
         raise RuntimeError(
             "A worker process died while it called `fun` (out of memory, or a crash in compiled "
-            "code?): there is no verdict. Try `workers=1` to see where."
+            "code?), or could not start (a script without `if __name__ == '__main__':`?): there is "
+            "no verdict. Try `workers=1` to see where."
         ) from error
     except BaseException:
         for child in set(multiprocessing.active_children()) - before:
@@ -209,7 +249,7 @@ def showing(evaluator: Evaluator, progress: Any, expected: int) -> Iterator[None
             from tqdm.auto import tqdm
         except ImportError as error:
             raise ImportError(
-                "`progress=True` needs tqdm: `pip install 'gradcheck[progress]'`, or pass a "
+                "`progress=True` needs tqdm: `pip install tqdm`, or pass a "
                 "callable that takes (done, total)."
             ) from error
         with tqdm(total=expected, unit="call", desc="gradcheck") as bar:

@@ -459,10 +459,14 @@ def directional_derivative(
 
     Parameters
     ----------
-    fun, x0, args
-        As in `numerical_gradient`.
+    fun : callable
+        ``fun(x, *args)`` returns one real number.
+    x0 : array, or a dict, list or tuple of such
+        The point. It is copied.
     direction : same structure and shapes as `x0`
         Need not have length 1.
+    args : tuple, optional
+        What `fun` takes besides.
     step : float, optional
         Use exactly this t.
 
@@ -478,7 +482,7 @@ def directional_derivative(
 
     References
     ----------
-    As for `numerical_gradient`.
+    Ridders (1982), "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4.
 
     Examples
     --------

@@ -31,8 +31,9 @@ class Parameters:
     """
 
     def __init__(self, x0: Any) -> None:
-        if isinstance(x0, (list, tuple)) and {type(v) for v in x0} <= {int, float}:
-            x0 = np.array(x0)  # plain numbers are meant as one array, as in SciPy
+        plain = isinstance(x0, list) or type(x0) is tuple
+        if plain and all(isinstance(v, (int, float, np.number)) for v in x0):
+            x0 = np.array(x0)  # a row of numbers is meant as one array, as in SciPy
         self.names: list[str] = []
         arrays: list[Array] = []
         for name, leaf in leaves(x0):
@@ -79,7 +80,7 @@ class Parameters:
                 place = f"`{argument}`" + (f" at {name}" if name else "")
                 raise ValueError(
                     f"{place} has shape {array.shape}, but `x0` has shape {shape} there: "
-                    "each parameter needs its own partial derivative."
+                    "give both the same shape, one number for each parameter."
                 )
             flats.append(array.reshape(-1))
         return flats
@@ -108,6 +109,8 @@ def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(tree, Mapping):
         for key, branch in tree.items():
             yield from leaves(branch, f"{name}.{key}" if name else str(key) or "''")
+    elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        yield from leaves(dict(zip(tree._fields, tree, strict=True)), name)
     elif isinstance(tree, (list, tuple)):
         for number, branch in enumerate(tree):
             yield from leaves(branch, f"{name}[{number}]")
@@ -145,7 +148,9 @@ def _real_array(leaf: Any, argument: str, name: str) -> Array:
     if np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
         if argument != "x0":
             return array.astype(float)
-        advice = "an integer cannot be nudged: convert it with `.astype(float)`."
+        advice = (
+            "an integer cannot be nudged: convert it with `.astype(float)`, or pass it in `args`."
+        )
     elif np.issubdtype(array.dtype, np.complexfloating):
         advice = "split it into its real and imaginary parts."
     else:

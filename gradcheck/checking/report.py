@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -272,13 +273,13 @@ class GradientReport:
         """Raise an `AssertionError` that holds the printed report, unless it passed."""
         __tracebackhide__ = True  # pytest shows the reader's line, not this one
         if not self.passed:
-            raise AssertionError(f"\n{self}")
+            raise AssertionError(str(self))
 
     def __str__(self) -> str:
         """Return the verdict in a sentence, the findings, the table and what to know besides."""
-        footnotes = "\n".join(textwrap.fill(note, 80) for note in self.footnotes())
+        footnotes = "\n".join(textwrap.fill(note, WIDTH) for note in self.footnotes())
         blocks = [
-            textwrap.fill(self.headline(), 80),
+            textwrap.fill(self.headline(), WIDTH),
             *map(_finding_text, self.findings),
             self.table(),
             footnotes,
@@ -325,14 +326,15 @@ class GradientReport:
             entry, (c, row) = self.entries[i], self.entries.row(i)
             difference = abs(entry.analytic - entry.numerical)
             numerical = _number(entry.numerical, entry.error)
-            wide = 1e-3 * abs(entry.numerical) < entry.error < math.inf
+            larger = max(abs(entry.analytic), abs(entry.numerical))
+            wide = 1e-3 * larger < entry.error < math.inf
             if entry.verdict == "kink" or (entry.verdict == "wrong" and wide):
                 ends = [entry.numerical - entry.error, entry.numerical + entry.error]
                 ends = [0.0 if abs(end) < 1e-3 * entry.error else end for end in ends]
                 numerical = "{:.2g} to {:.2g}".format(*ends)
             agrees = entry.verdict == "agree" and math.isfinite(difference)
             yield (
-                _short(entry.name),
+                entry.name,
                 _number(entry.analytic),
                 numerical,
                 _order(difference, c.allowed[row]) if agrees else f"{difference:.1e}",
@@ -341,16 +343,24 @@ class GradientReport:
             )
 
     def table(self, max_rows: int | None = None) -> str:
-        """Return the entries as a table of at most 80 columns, worst first.
+        """Return the entries as a table, worst first; of 80 columns, if names can be cut to fit.
 
         By default the first 20 that failed, or 8 with those that agree.
         """
         rows = list(self.rows(self._few() if max_rows is None else max_rows))
         if not rows:
             return ""
-        width = max(6, *(len(row[0]) for row in rows))
-        line = f"{{:<{width}}}{{:>14}}{{:>15}}{{:>12}}{{:>9}}  {{:<10}}"
-        lines = [line.format(*COLUMNS).rstrip(), *(line.format(*row).rstrip() for row in rows)]
+        names, *columns = zip(COLUMNS, *rows, strict=True)
+        widths = [max(map(len, column)) for column in columns]
+        room = min(NAME, WIDTH - sum(widths) - 2 * len(widths))
+        short = [_short(name, room) for name in names]
+        if len(set(short)) == len(names):  # otherwise no one could tell the entries apart
+            names = tuple(short)
+        first = max(map(len, names))
+        lines = [
+            "  ".join([name.ljust(first), *map(str.rjust, numbers, widths), verdict])
+            for name, *numbers, verdict in zip(names, *columns, strict=True)
+        ]
         if (more := len(self.entries) - len(rows)) > 0:
             lines.append(f"... and {more:,} more, none of them worse")
         return "\n".join(lines)
@@ -376,10 +386,10 @@ class GradientReport:
             yield f"Nothing to tell right from wrong in {names}: no slope rises above noise."
         for name, r in blind.items():
             if math.isfinite(r):
+                size = f"{100 * r:.0f} % of" if r < 2 else f"{r:,.0f} times"
                 yield (
-                    f"An error in one entry{' of ' + name if name else ''} below "
-                    f"{f'{r:.0%} of' if r < 2 else f'{r:,.0f} times'} the typical entry would not "
-                    "have been seen."
+                    f"An error in one entry{' of ' + name if name else ''} below {size} the "
+                    "typical entry would not have been seen."
                 )
         if self.method == "directions" and told and not blind:
             worst = max(told, key=lambda name: told[name])
@@ -397,15 +407,18 @@ class GradientReport:
             style = ' style="white-space: nowrap"'
             return "".join(f"<{tag}{style}>{html.escape(cell)}</{tag}>" for cell in cells)
 
+        def text(words: str) -> str:
+            return re.sub("`(.*?)`", r"<code>\1</code>", html.escape(words))
+
         findings = "".join(
-            f"<p><b>{html.escape(f.where or 'the gradient')}: {html.escape(f.bug)}.</b> "
-            f"{html.escape(f.evidence)}<br>Look at: {html.escape(f.look_at)}</p>"
+            f"<p><b>{text(f.where or 'the gradient')}: {text(f.bug)}.</b> "
+            f"{text(f.evidence)}<br>Look at: {text(f.look_at)}</p>"
             for f in self.findings
         )
         body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in self.rows(self._few()))
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.footnotes())
+        notes = "".join(f"<li>{text(note)}</li>" for note in self.footnotes())
         return (
-            f"<p><b>{html.escape(self.headline())}</b></p>{findings}<table><thead><tr>"
+            f"<p><b>{text(self.headline())}</b></p>{findings}<table><thead><tr>"
             f"{row(COLUMNS, 'th')}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
         )
 
@@ -426,7 +439,7 @@ class GradientReport:
 
 
 COLUMNS = ("entry", "analytic", "numerical", "difference", "allowed", "verdict")
-NAME = 18  # columns of the table for the name of an entry
+WIDTH, NAME = 80, 18  # columns of a line, and of the name of an entry
 BLIND = 0.1  # a resolution worse than this is said in the text
 EXPLANATIONS = {
     (Verdict.UNRESOLVED, Reason.DOMAIN): "Unresolved: the loss is not finite beside the point.",
@@ -440,12 +453,15 @@ EXPLANATIONS = {
 def _finding_text(finding: Finding) -> str:
     where = finding.where or "the gradient"
     lines = f"{where}: {finding.bug}. {finding.evidence}", f"  Look at: {finding.look_at}"
-    return "\n".join(textwrap.fill(line, 79, subsequent_indent="    ") for line in lines)
+    return "\n".join(textwrap.fill(line, WIDTH - 1, subsequent_indent="    ") for line in lines)
 
 
-def _short(name: str) -> str:
-    """Keep the end of a long name, which says which entry it is."""
-    return name if len(name) <= NAME else "…" + name[1 - NAME :]
+def _short(name: str, room: int = NAME) -> str:
+    """Cut a long name before its index: the start says which array it is, the end which entry."""
+    if len(name) <= room:
+        return name
+    end = min(max(len(name) - name.rfind("["), room // 2), room - 4)
+    return f"{name[: room - 1 - end]}…{name[len(name) - end :]}"
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

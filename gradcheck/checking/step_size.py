@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.checking.check import analytic_values
-from gradcheck.checking.evaluation import Evaluator, warnings_once
+from gradcheck.checking.evaluation import Evaluator, analytic_values, warnings_once
 from gradcheck.checking.finite_difference import (
     Floats,
     direction_line,
@@ -83,8 +82,14 @@ def sweep_steps(
 
     Parameters
     ----------
-    fun, grad, x0, args
-        As in `check_gradient`.
+    fun : callable
+        The loss: ``fun(x, *args)`` returns one real number.
+    grad : callable, or the values themselves
+        ``grad(x, *args)`` returns the gradient, with the structure and shapes of `x0`.
+    x0 : array, or a dict, list or tuple of such
+        The point. It is copied.
+    args : tuple, optional
+        What `fun` and `grad` take besides.
     direction : same structure and shapes as `x0`, optional
         By default a random direction of length 1.
     steps : array_like, optional
@@ -117,7 +122,7 @@ def sweep_steps(
     with warnings_once():
         parameters = Parameters(x0)
         evaluator = Evaluator(fun, parameters, args)
-        gradient = analytic_values(grad, parameters, args)
+        gradient = analytic_values(grad, evaluator)
         if not all(np.all(np.isfinite(g)) for g in gradient):
             raise ValueError("`grad` holds NaN or infinity: there is no error to measure.")
         if direction is None:

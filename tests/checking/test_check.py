@@ -87,7 +87,7 @@ def test_options_are_keywords() -> None:
         (lambda p: {**p, "c": 1.0}, ValueError, ["`grad`", "not in `x0`: c"]),
         (lambda p: {**p, "W": p["W"].T}, ValueError, ["`grad` at W", "(3, 2)", "(2, 3)"]),
         (lambda p: p["W"], ValueError, ["`grad`", "missing W, b"]),
-        (lambda p: None, ValueError, ["`grad`", "missing W, b"]),
+        (lambda p: None, TypeError, ["`grad`", "`return` missing"]),
         (lambda p: {"W": p["W"] * 1j, "b": p["b"]}, TypeError, ["`grad` at W", "complex"]),
     ],
 )
@@ -118,8 +118,8 @@ STRUCTURES: list[tuple[Any, list[str]]] = [
     ({"W": np.array([[0.5]]), "b": np.array(0.1)}, ["W[0, 0]", "b"]),
     ([np.array([0.5]), 0.25], ["[0][0]", "[1]"]),
     ((np.array([0.5]), (0.25, [0.125])), ["[0][0]", "[1][0]", "[1][1][0]"]),
-    (Layer(np.array([0.5]), 0.25), ["[0][0]", "[1]"]),
-    ({"net": [Layer(np.array([0.5]), {"c": 0.1})]}, ["net[0][0][0]", "net[0][1].c"]),
+    (Layer(np.array([0.5]), 0.25), ["W[0]", "b"]),
+    ({"net": [Layer(np.array([0.5]), {"c": 0.1})]}, ["net[0].W[0]", "net[0].b.c"]),
     ({1: np.array([0.5]), "a b": 0.1, ("t", 2): 0.3}, ["1[0]", "a b", "('t', 2)"]),
     ({"e": np.zeros((0, 2)), "w": np.array([0.5])}, ["w[0]"]),
 ]
@@ -318,6 +318,13 @@ def test_assert_gradient_raises_with_the_table(method: str) -> None:
 def test_assert_gradient_raises_where_nothing_can_be_told_for_sure() -> None:
     with pytest.raises(AssertionError, match="UNRESOLVED"):
         assert_gradient(lambda w: 1.0 if np.all(w == X0) else np.nan, np.zeros(3), X0)
+
+
+def test_assert_gradient_warns_where_it_passed_blind() -> None:
+    w = np.ones(3)
+    with pytest.warns(UserWarning, match="PASSED, blind in the gradient.*at another point"):
+        assert_gradient(lambda w: np.sum((w - 1) ** 2), lambda w: -2 * (w - 1), w)
+    assert_gradient(lambda w: np.sum((w - 1) ** 2), lambda w: 2 * (w - 1), 2 * w)  # no warning
 
 
 def test_assert_gradient_passes_misuse_through() -> None:

@@ -467,7 +467,6 @@ def test_any_real_number_is_a_loss(value: Any) -> None:
         (np.ones((2, 3)), ["shape (2, 3)"]),
         ([1.0, 2.0], ["returned a list"]),
         ((1.0, np.ones(2)), ["returned a tuple", "loss alone"]),
-        (None, ["None"]),
         ("1.0", ["'1.0'"]),
         (1.0 + 2.0j, ["(1+2j)"]),
         (np.complex128(1), ["complex"]),
@@ -480,6 +479,33 @@ def test_what_is_no_real_number_is_no_loss(value: Any, words: list[str]) -> None
         check_gradient(lambda w: value, np.zeros(3), X0)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_forgotten_return_is_guessed() -> None:
+    with pytest.raises(TypeError, match="`fun` returned None: is its `return` missing"):
+        check_gradient(lambda w: None, np.zeros(3), X0)
+    with pytest.raises(TypeError, match="`grad` returned None: is its `return` missing"):
+        check_gradient(np.sum, lambda w: None, X0)
+
+
+def test_a_gradient_that_adds_to_what_is_left_is_told_from_chance() -> None:
+    left, y = np.zeros(3), np.ones(3)
+
+    def adds_up(w: Any, y: Any) -> Any:
+        left[:] += w - y
+        return left.copy()
+
+    def eats_its_data(w: Any, y: Any) -> Any:
+        y -= w
+        return -y
+
+    def fun(w: Any, y: Any) -> Any:
+        return 0.5 * np.sum((w - y) ** 2)
+
+    with pytest.raises(ValueError, match=r"two values at the same point.*clear what an earlier"):
+        check_gradient(fun, adds_up, X0, args=(y,))
+    with pytest.raises(ValueError, match=r"`grad` changes `args\[0\]` in place"):
+        check_gradient(fun, eats_its_data, X0, args=(y,))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

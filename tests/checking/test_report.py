@@ -42,7 +42,7 @@ def test_raise_if_wrong_raises_only_then_and_holds_the_text() -> None:
     report = report_of(2.0)
     with pytest.raises(AssertionError) as caught:
         report.raise_if_wrong()
-    assert str(report) in str(caught.value)
+    assert str(caught.value) == str(report)  # pytest's summary shows the first line
 
 
 @pytest.mark.parametrize(
@@ -275,6 +275,7 @@ def test_html_escapes_the_names_that_a_user_gave(name: str) -> None:
         "tr",
         "th",
         "td",
+        "code",
         "br",
         "b",
         "ul",
@@ -316,3 +317,38 @@ def test_to_dict_holds_the_unresolved_and_a_resolution_that_is_infinite() -> Non
     flat = check_gradient(lambda w: 1.0, np.zeros(2), x0)
     assert math.isinf(flat.resolution[""])
     json.dumps(flat.to_dict(), allow_nan=False)
+
+
+def test_columns_never_touch() -> None:
+    """Where nothing moves, at kinks, and where an error bar is wide, the cells are long."""
+    w = np.array([0.71, -2e-8])
+    reports = [
+        check_gradient(lambda v: np.sum(w**2), lambda v: 2 * v, w),
+        check_gradient(lambda v: np.sum(np.abs(v)), lambda v: [2.0, -2.0], np.zeros(2)),
+        check_gradient(lambda v: v[0] ** 2 + 1e-8 * v[1] ** 2, lambda v: [1.5, -2e-7], w),
+        check_gradient(lambda v: -1.2e-5 * np.sum(np.abs(v)), lambda v: 1e-5 * w, -0.0 * w),
+    ]
+    for report in reports:
+        for line in report.table().splitlines():
+            assert len(re.split(r"  +", line.strip())) == 6, line
+            assert not wide(line)
+
+
+def test_a_slope_of_exactly_zero_is_no_interval() -> None:
+    w = np.array([0.71, -0.26])
+    report = check_gradient(lambda v: np.sum(w**2), lambda v: 2 * v, w)
+    assert [row[2] for row in report.rows()] == ["0.000000e+00"] * 2
+
+
+@pytest.mark.parametrize("name", ["conv{}.kernel", "transformer.layers.{}.attention.projection"])
+def test_rows_can_be_told_apart(name: str) -> None:
+    x0 = {name.format(k): np.ones((2, 2, 2)) for k in (1, 2)}
+    report = check_gradient(
+        lambda p: sum(np.sum(v**3) for v in p.values()),
+        lambda p: {key: 3 * v**2 + (np.arange(8).reshape(2, 2, 2) == 5) for key, v in p.items()},
+        x0,
+    )
+    names = [line.split("  ")[0] for line in report.table().splitlines()]
+    assert len(set(names)) == len(names)
+    assert len(report.wrong) == 2
+    assert all(entry.name in report._repr_html_() for entry in report.wrong)  # in full
