@@ -168,8 +168,19 @@ def check_gradient(
 def assert_gradient(fun: Callable[..., Any], grad: Any, x0: Any, **options: Any) -> GradientReport:
     """Check a gradient, and raise an `AssertionError` that holds the table unless it is right.
 
-    Takes what `check_gradient` takes. For tests: pytest then shows the verdict and the table, not the arrays. A gradient that passed
+    For tests: pytest then shows the verdict and the table, not the arrays. A gradient that passed
     only because nothing could be told of some array, as at a minimum, is said in a warning.
+
+    Parameters
+    ----------
+    fun : callable
+        The loss: ``fun(x, *args)`` returns one real number.
+    grad : callable, or the values themselves
+        ``grad(x, *args)`` returns the gradient, with the structure and shapes of `x0`.
+    x0 : array, or a dict, list or tuple of such
+        The parameters at which to check.
+    **options : optional
+        `args`, `method`, `rtol` and the other options of `check_gradient`.
 
     Returns
     -------
@@ -182,6 +193,11 @@ def assert_gradient(fun: Callable[..., Any], grad: Any, x0: Any, **options: Any)
         Where the gradient is wrong or could not be resolved.
     TypeError, ValueError
         As in `check_gradient`.
+
+    References
+    ----------
+    Gill, Murray, Saunders and Wright (1983), SIAM J. Sci. Stat. Comput. 4; more at
+    `check_gradient`.
 
     Examples
     --------
