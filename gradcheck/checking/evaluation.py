@@ -219,7 +219,14 @@ def sharing(evaluator: Evaluator, workers: Any) -> Iterator[None]:
         ) from error
     before = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(int(workers), initializer=partial(_keep, evaluator.loss))
-    evaluator.share = lambda _, nudges: executor.map(_call_kept, nudges)
+
+    def share(_: Loss, nudges: Iterable[Nudge]) -> Iterator[float]:
+        for loss, caught in executor.map(_call_kept, nudges):
+            for warning in caught:
+                warnings.warn_explicit(*warning)
+            yield loss
+
+    evaluator.share = share
     try:
         yield
     except BrokenProcessPool as error:
@@ -274,8 +281,12 @@ def _keep(loss: Loss) -> None:
     _kept[:] = [loss]
 
 
-def _call_kept(nudge: Nudge) -> float:
-    return _kept[0](nudge)
+def _call_kept(nudge: Nudge) -> tuple[float, list[tuple[str, type[Warning], str, int]]]:
+    """Return the loss and its warnings: the filters of the process that asks decide on them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loss = _kept[0](nudge)
+    return loss, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
 
 
 @contextmanager

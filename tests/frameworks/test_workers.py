@@ -121,6 +121,33 @@ def dies(params, X, y):
 """
 
 
+NOISY = """
+import warnings
+
+def noisy(params, X, y):
+    if params["W"][5, 3] != at:
+        warnings.warn(f"careful, {X.shape}", RuntimeWarning, stacklevel=1)
+    return loss(params, X, y)
+
+at = params["W"][5, 3]
+"""
+
+
+def test_warnings_of_worker_processes_reach_the_caller_once(tmp_path: Path) -> None:
+    main = """
+if __name__ == "__main__":
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert check_gradient(noisy, gradient, params, args=args, workers=2)
+    print([(str(w.message), w.category.__name__) for w in caught])
+    check_gradient(noisy, gradient, params, args=args, workers=2)
+"""
+    said = run(tmp_path, START, NOISY, main)  # which turns warnings into errors
+    assert said.startswith("[('careful, (9, 6)', 'RuntimeWarning')]\n")
+    assert said.endswith("RuntimeWarning: careful, (9, 6)\n")
+    assert "Error" not in said
+
+
 def test_worker_that_dies_gives_an_error_that_says_so(tmp_path: Path) -> None:
     main = """
 if __name__ == "__main__":
