@@ -37,7 +37,7 @@ def tutorial() -> dict[int, str]:
     """What the blocks of each step of the page print."""
     page = (ROOT / "docs/learn/nine-steps.md").read_text(encoding="utf-8")
     steps = sections(page.split("\n## Now break it")[0], r"^## (\d)\. .*\n")
-    blocks = re.compile(r'^```python exec="true"\n(.*?)^```', re.DOTALL | re.MULTILINE)
+    blocks = re.compile(r'^```python exec="true"[^\n]*\n(.*?)^```', re.DOTALL | re.MULTILINE)
     return {step: "".join(map(printed, blocks.findall(text))) for step, text in steps.items()}
 
 
