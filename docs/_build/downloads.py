@@ -1,4 +1,4 @@
-"""Offer all code of a page as a script and as a notebook, and say with what it was run."""
+"""Offer the code of a page as files, as a script and a notebook, and say with what it was run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ NAMES = {
     "numpy": "NumPy",
     "scipy": "SciPy",
     "matplotlib": "Matplotlib",
+    "pytest": "pytest",
+    "torch": "PyTorch",
+    "jax": "JAX",
+    "autograd": "autograd",
+    "distributed": "Dask",
     "python": "Python",
 }
+FILE = re.compile(r'^```python title="(\w+\.py)"\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ +(.*?)(?: *\{.*\})?$", re.MULTILINE)
 ISSUES = "https://github.com/gradcheck/gradcheck/issues/new?title="
 
@@ -28,16 +34,19 @@ def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> str:
     parts = page.meta.get("parts", [])
     stem = page.file.src_uri.removesuffix(".md")
     notes = []
+    text = "".join(part for part in parts if isinstance(part, str))
+    made = [(name, f"{stem}/{name}", code) for name, code in FILE.findall(text)]
     if any(isinstance(part, Block) for part in parts):
-        made = [
+        made += [
             ("script (.py)", f"{stem}.py", script(parts)),
             ("notebook (.ipynb)", f"{stem}.ipynb", notebook(parts)),
         ]
-        links = []
-        for label, name, text in made:
-            files.append(File.generated(config, name, content=text))
-            links.append(f'<a href="{get_relative_url(name, page.url)}" download>{label}</a>')
-        notes.append("All code of this page: " + " · ".join(links))
+    links = []
+    for label, name, code in made:
+        files.append(File.generated(config, name, content=code))
+        links.append(f'<a href="{get_relative_url(name, page.url)}" download>{label}</a>')
+    if links:
+        notes.append("The code of this page: " + " · ".join(links))
     if versions := page.meta.get("versions"):
         ran = [f"{label} {versions[name]}" for name, label in NAMES.items() if name in versions]
         notes.append(f"It was run with {', '.join(ran)}.")

@@ -63,7 +63,7 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         fail(name, line, mistake)
     blocks = [part for part in parts if isinstance(part, Block)]
     if SWITCHED_ON and blocks:
-        page.meta["versions"] = run(name, blocks)
+        page.meta["versions"] = page.meta.get("versions", {}) | run(name, blocks)
     for block in blocks:
         if block.failure:
             fail(name, block.line, block.failure)

@@ -18,7 +18,7 @@ import traceback
 from types import ModuleType
 from typing import IO
 
-PACKAGES = ("gradcheck", "numpy", "scipy", "matplotlib")
+PACKAGES = ("gradcheck", "numpy", "scipy", "matplotlib", "pytest")
 
 
 def main() -> None:

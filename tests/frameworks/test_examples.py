@@ -1,16 +1,19 @@
 """What pages show but cannot run when the site is built: files that need other packages.
 
 On a page, such a file is a Python fence with a title that ends in .py, and the text fence after it
-is what the file prints. Run `python tests/frameworks/test_examples.py` to fill these in anew.
+is what the file prints. Run `python tests/frameworks/test_examples.py` to fill these in anew, and
+the versions that the page says it was run with.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +26,8 @@ FILE = re.compile(
     r'^```python title="(?P<name>\w+\.py)"\n(?P<code>.*?)^```\n\n```text\n(?P<output>.*?)^```\n',
     re.DOTALL | re.MULTILINE,
 )
-PEERS = ("autograd", "distributed", "jax", "scipy", "torch")
+VERSIONS = re.compile(r"^versions: \{(.*)\}$", re.MULTILINE)
+PEERS = ("autograd", "distributed", "jax", "torch")
 
 
 class Example(NamedTuple):
@@ -35,10 +39,14 @@ class Example(NamedTuple):
     output: str
 
     @property
+    def needed(self) -> list[str]:
+        """The packages that it needs, besides those that the site needs."""
+        return [p for p in PEERS if re.search(rf"^(from|import) .*\b{p}\b", self.code, re.M)]
+
+    @property
     def missing(self) -> list[str]:
         """The packages that it needs and this Python does not have."""
-        needed = [p for p in PEERS if re.search(rf"^(from|import) .*\b{p}\b", self.code, re.M)]
-        return [package for package in needed if find_spec(package) is None]
+        return [package for package in self.needed if find_spec(package) is None]
 
     def run(self, folder: Path) -> str:
         """Run the file as a reader would, with pytest if it is a test; return what it prints."""
@@ -82,6 +90,22 @@ def test_file_prints_what_the_page_says(example: Example, tmp_path: Path) -> Non
     assert without_round_off(example.run(tmp_path)) == without_round_off(example.output)
 
 
+def test_pages_say_with_which_versions_they_were_run() -> None:
+    for example in EXAMPLES:
+        said = VERSIONS.search(example.page.read_text())
+        told = said[1] if said else ""
+        assert [package for package in example.needed if f'{package}: "' not in told] == []
+
+
+def versions(page: Path) -> str:
+    """Write down what the files of a page were run with."""
+    needed = {package for example in examples(page) for package in example.needed}
+    known = ["gradcheck", "numpy", *sorted(p for p in needed if find_spec(p))]
+    told = {package: version(package).partition("+")[0] for package in known}
+    told["python"] = platform.python_version()
+    return "versions: {" + ", ".join(f'{name}: "{told[name]}"' for name in told) + "}"
+
+
 def fill_in(found: re.Match[str]) -> str:
     """Replace the output of one file by what it prints here."""
     example = Example(Path(), **found.groupdict())
@@ -96,4 +120,5 @@ def fill_in(found: re.Match[str]) -> str:
 
 if __name__ == "__main__":
     for page in PAGES:
-        page.write_text(FILE.sub(fill_in, page.read_text()))
+        text = FILE.sub(fill_in, page.read_text())
+        page.write_text(VERSIONS.sub(versions(page), text))

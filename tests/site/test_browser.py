@@ -237,7 +237,7 @@ def test_copy_takes_code_alone(browser: Browser, site: Site, address: str) -> No
 
 def test_what_a_file_prints_looks_like_output(browser: Browser, address: str) -> None:
     with browser.new_page() as page:
-        page.goto(address + "do/scipy/", wait_until="networkidle")
+        page.goto(address + "do/frameworks/", wait_until="networkidle")
         printed = page.locator(".highlight:has(> .filename) + .language-text")
         assert printed.count() > 2
         expect(printed.first.locator("button[data-md-type=copy]")).to_be_hidden()

@@ -17,16 +17,13 @@ PAGE = Path(__file__).parents[2] / "understand" / "bugs.md"
 MODELS = {"linear": "the linear model", "network": "the network"}
 SAY = '''
 ```python exec="true" session="bugs"
-from textwrap import fill
-
-
 def say(name):
-    """Print the verdict and the first finding, in short lines."""
+    """Print the verdict and the first finding."""
     report = check(name)
     where, bug, evidence, look_at = report.findings[0]
     print(report.headline())
-    for text in (f"{where}: {bug}. {evidence}", f"Look at: {look_at}"):
-        print(fill(text, 46, subsequent_indent="    "))
+    print(f"{where}: {bug}. {evidence}")
+    print(f"Look at: {look_at}")
 ```
 '''
 

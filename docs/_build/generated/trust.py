@@ -56,7 +56,7 @@ def main() -> None:
         "Each kind of wrong gradient": table(results, "wrong"),
         "Calls of the loss, by size": table(results, "calls"),
     }.items():
-        print("<details class='note' markdown data-search-exclude>")
+        print("<details markdown data-search-exclude>")
         print(f"<summary>{title}</summary>\n\n{body}\n\n</details>\n")
 
 
