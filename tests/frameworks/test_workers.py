@@ -50,7 +50,7 @@ def compare(workers):
 """
 LOCAL = """
     from dask.distributed import Client, LocalCluster
-    where = dict(host="127.0.0.1", dashboard_address=None)
+    where = dict(host="127.0.0.1", dashboard_address=":0")
 """
 
 
