@@ -57,7 +57,7 @@ def plant(
 def million() -> Iterator[tuple[str, str, str]]:
     """A network of about a million parameters: calls, and memory beyond the loss."""
     params, args = network(LARGE, 0)
-    size = sum(p.size for p in params.values())
+    size: int = sum(p.size for p in params.values())
     right = neural_network.gradient(params, *args)
     check = partial(check_gradient, neural_network.loss, x0=params, args=args)
 

@@ -77,7 +77,7 @@ def test_misuse_is_said_before_the_loss_is_called() -> None:
 
 def test_options_are_keywords() -> None:
     with pytest.raises(TypeError):
-        check_gradient(loss, np.exp, X0, ())  # type: ignore[misc]
+        check_gradient(loss, np.exp, X0, ())  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,8 @@ def test_one_wrong_entry_is_named_and_no_other(size: int, error: float) -> None:
 def test_several_wrong_entries_in_several_arrays(k: int, seed: int) -> None:
     fun, grad, x0, args = network(seed)
     rng = np.random.default_rng([seed, k])
-    wrong, planted = grad(x0, *args), set()
+    wrong = grad(x0, *args)
+    planted: set[str] = set()
     while len(planted) < k:
         key = str(rng.choice(sorted(wrong)))
         typical = np.sqrt(np.mean(wrong[key] ** 2))
@@ -148,7 +149,7 @@ def test_errors_that_plus_minus_one_would_cancel_are_seen(seed: int) -> None:
 
 
 def test_the_wrong_entry_is_named_in_every_corner() -> None:
-    x0 = {"a": np.ones((3, 5)), "b": np.ones(1), "c": [np.array(1.0), np.ones((2, 2, 2))]}
+    x0: Any = {"a": np.ones((3, 5)), "b": np.ones(1), "c": [np.array(1.0), np.ones((2, 2, 2))]}
 
     def fun(p: Any) -> Any:
         return smooth(p["a"]) + smooth(p["b"]) + smooth(p["c"][0]) + smooth(p["c"][1])
@@ -161,13 +162,14 @@ def test_the_wrong_entry_is_named_in_every_corner() -> None:
         }
 
     assert check(fun, right(), x0)
-    for name, plant in {
+    plants: dict[str, Callable[[Any], Any]] = {
         "a[0, 0]": lambda g: (g["a"], (0, 0)),
         "a[2, 4]": lambda g: (g["a"], (2, 4)),
         "b[0]": lambda g: (g["b"], 0),
         "c[0]": lambda g: (g["c"][0], ()),
         "c[1][1, 1, 1]": lambda g: (g["c"][1], (1, 1, 1)),
-    }.items():
+    }
+    for name, plant in plants.items():
         wrong = right()
         array, index = plant(wrong)
         array[index] = -array[index]
@@ -502,7 +504,7 @@ def test_a_wider_tolerance_lets_small_errors_pass() -> None:
 # ---------------------------------------------------------------- memory
 
 
-def peak_in_vectors(gradient: Any, x0: Any) -> float:
+def peak_in_vectors(gradient: np.ndarray, x0: np.ndarray) -> float:
     """Check a loss that itself needs next to nothing; return the peak of what was allocated."""
     tracemalloc.start()
     try:

@@ -3,7 +3,7 @@
 import itertools
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from gradcheck.checking.evaluation import Evaluator, showing
 from gradcheck.checking.parameters import Parameters
 
 METHODS = ["entries", "directions"]
+Action = Literal["always", "default", "ignore", "once"]
 X0 = np.array([1.0, 2.0, 3.0])
 
 
@@ -108,7 +109,7 @@ def test_fun_never_sees_more_than_one_entry_moved(dtype: Any, right: bool) -> No
 def test_whatever_stops_it_nothing_passed_in_is_changed(
     method: str, stop_at: int, interrupt: type[BaseException]
 ) -> None:
-    x0 = {"W": np.full((2, 2), 0.1), "b": [np.full(3, 0.2)]}
+    x0: Any = {"W": np.full((2, 2), 0.1), "b": [np.full(3, 0.2)]}
     data = np.arange(3.0)
     calls = itertools.count(1)
 
@@ -229,7 +230,7 @@ def test_a_loss_that_is_no_number_at_some_point_says_where() -> None:
 # ---------------------------------------------------------------- warnings
 
 
-def warnings_of(run: Callable[[], Any], action: str = "always") -> list[Any]:
+def warnings_of(run: Callable[[], Any], action: Action = "always") -> list[Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter(action)
         run()
@@ -238,7 +239,7 @@ def warnings_of(run: Callable[[], Any], action: str = "always") -> list[Any]:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("action", ["always", "default", "once"])
-def test_a_warning_is_passed_on_once(method: str, action: str) -> None:
+def test_a_warning_is_passed_on_once(method: str, action: Action) -> None:
     def fun(w: Any) -> Any:
         warnings.warn("slow path", UserWarning, stacklevel=1)
         return loss(w)

@@ -149,7 +149,12 @@ def test_the_step_of_an_entry_is_the_one_that_floating_point_took(
     dtype: Any, x: float, t: float
 ) -> None:
     seen = []
-    evaluator = evaluator_of(lambda w: seen.append(w[0]) or 1.0, np.array([x], dtype))
+
+    def fun(w: Any) -> float:
+        seen.append(w[0])
+        return 1.0
+
+    evaluator = evaluator_of(fun, np.array([x], dtype))
     ((realised, _),) = entry_line(evaluator, 0, 0)([t])
     assert realised == float(seen[-1]) - float(dtype(x))
     assert realised * t > 0  # never lost to rounding, and to the side that was asked for
@@ -284,7 +289,7 @@ def test_the_number_of_rungs_is_bounded() -> None:
 
 
 def test_the_gradient_has_the_structure_of_x0_and_bars_that_cover() -> None:
-    x0 = {"W": np.array([[0.1, -0.2], [0.3, 0.4]]), "more": [np.array(0.5), np.zeros(0)]}
+    x0: Any = {"W": np.array([[0.1, -0.2], [0.3, 0.4]]), "more": [np.array(0.5), np.zeros(0)]}
     slope = numerical_gradient(lambda p: np.sum(np.sin(p["W"])) + p["more"][0] ** 3, x0)
     for tree in slope:
         assert tree["W"].shape == (2, 2)
@@ -350,10 +355,11 @@ def test_where_there_is_no_slope_the_bar_is_infinite() -> None:
 
 @pytest.mark.parametrize("step", [0, -1e-4, np.nan, np.inf, "1e-4", 1e-4j, [1e-4]])
 def test_a_step_must_be_positive_and_finite(step: Any) -> None:
-    for run in (
+    runs: list[Callable[[], Any]] = [
         lambda: numerical_gradient(np.sum, np.ones(2), step=step),
         lambda: directional_derivative(np.sum, np.ones(2), np.ones(2), step=step),
-    ):
+    ]
+    for run in runs:
         with pytest.raises(ValueError, match=r"`step` is .*positive finite number"):
             run()
 

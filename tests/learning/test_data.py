@@ -3,7 +3,7 @@ import numpy as np
 from gradcheck.learning.data import swiss
 
 
-def test_known_values():
+def test_known_values() -> None:
     X, y, features, provinces = swiss()
     assert features == ["Agriculture", "Examination", "Education", "Catholic", "Infant.Mortality"]
     assert (provinces[0], provinces[-1]) == ("Courtelary", "Rive Gauche")
@@ -11,7 +11,7 @@ def test_known_values():
     assert (y[0], y[-1]) == (80.2, 42.8)
 
 
-def test_shapes_and_range():
+def test_shapes_and_range() -> None:
     X, y, features, provinces = swiss()
     assert X.shape == (47, 5)
     assert y.shape == (47,)
@@ -21,12 +21,12 @@ def test_shapes_and_range():
     assert ((y >= 0) & (y <= 100)).all()
 
 
-def test_means_are_those_that_r_prints_for_summary_of_swiss():
+def test_means_are_those_that_r_prints_for_summary_of_swiss() -> None:
     X, y, *_ = swiss()
     np.testing.assert_allclose(X.mean(axis=0), [50.66, 16.49, 10.98, 41.144, 19.94], atol=5e-3)
     np.testing.assert_allclose(y.mean(), 70.14, atol=5e-3)
 
 
-def test_every_call_gives_fresh_arrays():
+def test_every_call_gives_fresh_arrays() -> None:
     swiss().X[:] = 0
     assert swiss().X.min() > 0

@@ -1,4 +1,4 @@
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from gradcheck.learning.data import swiss
 from gradcheck.learning.descent import descent_step
 
 
-def test_array():
+def test_array() -> None:
     params = np.array([1.0, 2.0])
     new = descent_step(params, np.array([10.0, -10.0]), 0.1)
     np.testing.assert_array_equal(new, [0.0, 3.0])
     np.testing.assert_array_equal(params, [1.0, 2.0])
 
 
-def test_nested():
+def test_nested() -> None:
     params = {"a": [np.ones(2), (np.array(3.0),)], "b": np.zeros((2, 2))}
     grad = {"b": np.ones((2, 2)), "a": [np.full(2, 2.0), (np.array(4.0),)]}
     new = descent_step(params, grad, 0.5)
@@ -27,7 +27,7 @@ def test_nested():
     np.testing.assert_array_equal(new["b"], np.full((2, 2), -0.5))
 
 
-def test_float32_stays_float32():
+def test_float32_stays_float32() -> None:
     ones = np.ones(3, np.float32)
     assert descent_step(ones, ones, np.float64(0.1)).dtype == np.float32
 
@@ -35,7 +35,7 @@ def test_float32_stays_float32():
 @pytest.mark.parametrize(
     "learning_rate", [0, -0.1, np.inf, np.nan, "0.1", None, 1j, np.array([0.1])]
 )
-def test_refuses_a_learning_rate_that_is_not_a_positive_finite_number(learning_rate):
+def test_refuses_a_learning_rate_that_is_not_a_positive_finite_number(learning_rate: Any) -> None:
     with pytest.raises(ValueError, match=r"`learning_rate` is .* positive finite number"):
         descent_step(np.ones(2), np.ones(2), learning_rate)
 
@@ -52,12 +52,12 @@ def test_refuses_a_learning_rate_that_is_not_a_positive_finite_number(learning_r
         ([np.ones(3)], np.ones((1, 3)), "`grad` needs 1 parts"),
     ],
 )
-def test_refuses_a_gradient_of_another_structure(params, grad, message):
+def test_refuses_a_gradient_of_another_structure(params: Any, grad: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         descent_step(params, grad, 0.1)
 
 
-def test_named_tuple_stays_one():
+def test_named_tuple_stays_one() -> None:
     class Layer(NamedTuple):
         W: np.ndarray
         b: np.ndarray
@@ -67,7 +67,7 @@ def test_named_tuple_stays_one():
     np.testing.assert_array_equal(new.W, [0.5, 0.5])
 
 
-def test_descent_reaches_the_weights_of_least_squares():
+def test_descent_reaches_the_weights_of_least_squares() -> None:
     X, y, *_ = swiss()
     X = linear_model.with_bias((X - X.mean(axis=0)) / X.std(axis=0))
     w = np.zeros(6)

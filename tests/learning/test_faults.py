@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,8 +23,10 @@ EQUAL = [(4, 4, 4), (3, 3, 3, 3)]
 UNEQUAL = [(5, 4, 3), (5, 7, 4, 3)]
 SAMPLES = 12
 
+Arrays = dict[str, Any]
 
-def arguments(fault, sizes, dtype=np.float64):
+
+def arguments(fault: Fault, sizes: tuple[int, ...], dtype: Any = np.float64) -> tuple[Any, ...]:
     """A point where no parameter is zero, and data."""
     rng = np.random.default_rng(5)
     if fault.model == "linear":
@@ -38,11 +42,13 @@ def arguments(fault, sizes, dtype=np.float64):
     return params, X, rng.integers(0, sizes[-1], SAMPLES)
 
 
-def arrays(gradient):
+def arrays(gradient: Any) -> Arrays:
     return gradient if isinstance(gradient, dict) else {"w": gradient}
 
 
-def planted(name, sizes=(4, 4, 4)):
+def planted(
+    name: str, sizes: tuple[int, ...] = (4, 4, 4)
+) -> tuple[Arrays, Arrays, tuple[Any, ...]]:
     """Return the wrong and the right gradient, each as a dict, and the arguments."""
     fault = find(name)
     args = arguments(fault, sizes)
@@ -59,7 +65,9 @@ CASES = [
 
 @pytest.mark.parametrize(("fault", "sizes"), CASES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_each_fault_is_wrong_in_values_and_right_in_shape(fault, sizes, dtype):
+def test_each_fault_is_wrong_in_values_and_right_in_shape(
+    fault: Fault, sizes: tuple[int, ...], dtype: Any
+) -> None:
     args = arguments(fault, sizes, dtype)
     right = arrays(MODELS[fault.model].gradient(*args, **fault.needs))
     wrong = arrays(fault.gradient(*args, **fault.needs))
@@ -74,7 +82,7 @@ def test_each_fault_is_wrong_in_values_and_right_in_shape(fault, sizes, dtype):
 
 
 @pytest.mark.parametrize(("fault", "sizes"), CASES)
-def test_no_fault_changes_its_input(fault, sizes):
+def test_no_fault_changes_its_input(fault: Fault, sizes: tuple[int, ...]) -> None:
     args = arguments(fault, sizes)
     leaves = [a for arg in args for a in (arg.values() if isinstance(arg, dict) else [arg])]
     before = [leaf.copy() for leaf in leaves]
@@ -84,7 +92,7 @@ def test_no_fault_changes_its_input(fault, sizes):
 
 
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)
-def test_the_right_line_in_place_of_itself_gives_the_right_gradient(fault):
+def test_the_right_line_in_place_of_itself_gives_the_right_gradient(fault: Fault) -> None:
     harmless = Fault(
         name="none", model=fault.model, right=fault.right, wrong=fault.right, why="Nothing is off."
     )
@@ -95,14 +103,14 @@ def test_the_right_line_in_place_of_itself_gives_the_right_gradient(fault):
         np.testing.assert_array_equal(same[name], array)
 
 
-def test_a_fault_leaves_the_model_itself_right():
+def test_a_fault_leaves_the_model_itself_right() -> None:
     args = arguments(find("batch mean forgotten"), (4, 4, 4))
     before = neural_network.gradient(*args)
     find("batch mean forgotten").gradient(*args)
     np.testing.assert_array_equal(neural_network.gradient(*args)["W1"], before["W1"])
 
 
-def test_the_catalogue_is_large_and_well_formed():
+def test_the_catalogue_is_large_and_well_formed() -> None:
     assert len(CATALOGUE) >= 28
     assert len({fault.name for fault in CATALOGUE}) == len(CATALOGUE)
     assert len({(fault.right, fault.wrong) for fault in CATALOGUE}) == len(CATALOGUE)
@@ -111,13 +119,13 @@ def test_the_catalogue_is_large_and_well_formed():
 
 
 @pytest.mark.parametrize(("line", "count"), [("y_hat = predict(w, X)", 2), ("no such line", 0)])
-def test_refuses_a_line_that_does_not_stand_there_once(line, count):
+def test_refuses_a_line_that_does_not_stand_there_once(line: str, count: int) -> None:
     fault = Fault(name="unclear", model="linear", right=line, wrong="pass", why="It is not.")
     with pytest.raises(ValueError, match=f"`right` is .* stands {count} times"):
         fault.gradient  # noqa: B018  reading the property is what raises
 
 
-def test_refuses_an_unknown_name():
+def test_refuses_an_unknown_name() -> None:
     with pytest.raises(ValueError, match="`name` is 'no such bug': choose one of"):
         find("no such bug")
 
@@ -125,32 +133,32 @@ def test_refuses_an_unknown_name():
 # Does each fault have the signature that the catalogue claims?
 
 
-def named(signature):
+def named(signature: str) -> pytest.MarkDecorator:
     names = [fault.name for fault in CATALOGUE if fault.signature == signature]
     assert names
     return pytest.mark.parametrize("name", names)
 
 
-def wrong_arrays(wrong, right):
+def wrong_arrays(wrong: Arrays, right: Arrays) -> list[str]:
     return [name for name in right if not np.allclose(wrong[name], right[name], rtol=1e-9)]
 
 
 @named("sign")
-def test_sign(name):
+def test_sign(name: str) -> None:
     wrong, right, _ = planted(name)
     for array in right:
         np.testing.assert_allclose(wrong[array], -right[array], rtol=1e-12)
 
 
 @named("factor")
-def test_factor(name):
+def test_factor(name: str) -> None:
     wrong, right, _ = planted(name)
     for array in right:
         np.testing.assert_allclose(wrong[array], 2 * right[array], rtol=1e-12)
 
 
 @named("batch size")
-def test_batch_size(name):
+def test_batch_size(name: str) -> None:
     wrong, right, _ = planted(name)
     assert wrong_arrays(wrong, right)
     for array in wrong_arrays(wrong, right):
@@ -160,7 +168,7 @@ def test_batch_size(name):
 
 
 @named("never written")
-def test_never_written(name):
+def test_never_written(name: str) -> None:
     wrong, right, _ = planted(name)
     for array in right:
         off = ~np.isclose(wrong[array], right[array], rtol=1e-9, atol=0)
@@ -168,7 +176,7 @@ def test_never_written(name):
 
 
 @named("transposed")
-def test_transposed(name):
+def test_transposed(name: str) -> None:
     wrong, right, _ = planted(name)
     assert wrong_arrays(wrong, right) == ["W1", "W2"]
     for array in ("W1", "W2"):
@@ -176,7 +184,7 @@ def test_transposed(name):
 
 
 @named("permuted")
-def test_permuted(name):
+def test_permuted(name: str) -> None:
     wrong, right, _ = planted(name)
     for array in wrong_arrays(wrong, right):
         rows, found = right[array].tolist(), wrong[array].tolist()
@@ -184,7 +192,7 @@ def test_permuted(name):
 
 
 @named("L2 term")
-def test_l2_term(name):
+def test_l2_term(name: str) -> None:
     wrong, right, (params, *_) = planted(name)
     for array in wrong_arrays(wrong, right):
         ratio = (right[array] - wrong[array]) / params[array]
@@ -193,26 +201,26 @@ def test_l2_term(name):
 
 @named("layer")
 @pytest.mark.parametrize("sizes", EQUAL)
-def test_layer(name, sizes):
+def test_layer(name: str, sizes: tuple[int, ...]) -> None:
     wrong, right, _ = planted(name, sizes)
     assert wrong_arrays(wrong, right) == list(right)[:-2]
 
 
 @named("one entry")
-def test_one_entry(name):
+def test_one_entry(name: str) -> None:
     wrong, right, _ = planted(name)
     assert sum((wrong[a] != right[a]).sum() for a in right) == 1
 
 
 @named("one row")
-def test_one_row(name):
+def test_one_row(name: str) -> None:
     wrong, right, _ = planted(name)
     for array in wrong_arrays(wrong, right):
         assert (wrong[array] != right[array]).any(axis=1).sum() == 1
 
 
 @named("one column")
-def test_one_column(name):
+def test_one_column(name: str) -> None:
     wrong, right, _ = planted(name)
     for array in wrong_arrays(wrong, right):
         assert (wrong[array] != right[array]).any(axis=0).sum() == 1

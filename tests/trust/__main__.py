@@ -11,8 +11,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5, help="seeds for every case (default 5)")
     parser.add_argument("--quick", action="store_true", help="one seed, fewer functions, P to 1000")
     given = parser.parse_args()
-    quick = {"functions": 200, "sizes": (1, 10, 1000)}
-    results = run(1, **quick) if given.quick else run(given.seeds)
+    results = run(1, functions=200, sizes=(1, 10, 1000)) if given.quick else run(given.seeds)
     for rows in ("right", "wrong", "calls", "figures"):
         print(table(results, rows), end="\n\n")
     for name, lines in {

@@ -88,7 +88,7 @@ def _chain(
 class Coverage(NamedTuple):
     """How often the bar covers the error, and how wide it is."""
 
-    count: int
+    total: int
     covered: int
     median_ratio: float  # of the bar to the true error
     median_error: float  # relative to the derivative

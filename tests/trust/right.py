@@ -47,7 +47,7 @@ class Case:
     near: float  # no kink is nearer than this, in units of a parameter (but for one at x0)
 
 
-Maker = Callable[[Rng], Problem]
+Maker = Callable[..., Problem]  # of an Rng, and of what a loop binds by a default
 _MAKERS: dict[str, tuple[str, Maker, dict[str, bool]]] = {}
 
 

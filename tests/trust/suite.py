@@ -94,9 +94,9 @@ class Results:
              f"at most {EXTRA_CALLS}", most <= EXTRA_CALLS and all(c.passed for c in self.calls)),
         ]  # fmt: skip
         for name, c in self.bars.items():
-            share = c.covered / c.count
+            share = c.covered / c.total
             rows += [
-                (f"truth within the bar, {name}", f"{c.covered} of {c.count}", "99.9 %",
+                (f"truth within the bar, {name}", f"{c.covered} of {c.total}", "99.9 %",
                  share >= 0.999),
                 (f"bar over true error (median), {name}", f"{c.median_ratio:.0f}", "at most 30",
                  c.median_ratio <= 30),

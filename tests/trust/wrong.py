@@ -260,7 +260,7 @@ def _seen(case: Case, arrays: list[np.ndarray]) -> list[Callable[[Any, Any], Any
     """
     f = abs(float(case.fun(case.x0, *case.args)))
     slopes = one_sided_slopes(case) if case.at_kink else [None] * len(arrays)
-    conditions = []
+    conditions: list[Callable[[Any, Any], Any]] = []
     for x, g, slope in zip(leaves(case.x0), arrays, slopes, strict=True):
         sizes = np.abs(np.asarray(x, dtype=float))
         typical = np.median(sizes[sizes > 0]) if np.any(sizes) else 1.0
