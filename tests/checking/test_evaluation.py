@@ -591,7 +591,7 @@ def test_a_progress_bar_appears_where_it_is_asked_for(capsys: Any) -> None:
 def test_a_bar_without_tqdm_says_how_to_get_it(monkeypatch: Any) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tqdm.auto", None)
     evaluator = Evaluator(loss, Parameters(X0), ())
-    words = r"`progress=True` needs tqdm.*gradcheck\[progress\]"
+    words = r"`progress=True` needs tqdm.*`pip install tqdm`"
     with pytest.raises(ImportError, match=words), showing(evaluator, True, 10):
         pass
 

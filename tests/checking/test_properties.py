@@ -39,7 +39,9 @@ def problems(draw: st.DrawFn) -> tuple[Any, Any, Any, list[str], np.dtype[Any]]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     factor = 10.0 ** draw(st.integers(-6, 8))
     sizes = [10.0 ** draw(st.integers(-6, 6)) for _ in names]
-    x = [(s * rng.normal(size=shape)).astype(dtype) for s, shape in zip(sizes, shapes, strict=True)]
+    # Arrays even of dimension 0, for a list of bare numbers would be one array.
+    drawn = [s * rng.normal(size=shape) for s, shape in zip(sizes, shapes, strict=True)]
+    x = [np.asarray(a, dtype) for a in drawn]
     weights = [rng.uniform(0.5, 2, size=shape).astype(dtype) for shape in shapes]
     parts = list(zip(weights, sizes, strict=True))
 
