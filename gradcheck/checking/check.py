@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,8 +144,9 @@ def check_gradient(
         resolution = dict(zip(names, search.resolution, strict=True))
     explained = search is None or search.explained
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
-    settled = [search is None or math.isfinite(r) for r in resolution.values()]
-    findings, notes = _diagnosis(parameters, analytic, checked, args, settled)
+    blind = list(resolution.values()) if search else [0.0] * len(analytic)
+    excluded = search.excluded if search else ()
+    findings, notes = _diagnosis(parameters, analytic, checked, args, blind, excluded)
     return GradientReport(
         passed=agree and explained,
         explained=explained,
@@ -233,47 +234,71 @@ def _diagnosis(
     analytic: Sequence[Array],
     checked: Sequence[CheckedArray],
     args: Sequence[Any],
-    settled: Sequence[bool],
+    blind: Sequence[float],
+    excluded: Sequence[tuple[int, Any]],
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said."""
     if not any(np.any(c.verdict == Verdict.WRONG) for c in checked):
         return (), ()
-    lengths = (a.shape[0] if isinstance(a, np.ndarray) and a.ndim else 0 for a in args)
-    batch_sizes = {n for n in lengths if n} | {len(a) for a in args if isinstance(a, list)}
     try:
         columns = [
-            _columns(parameters, k, analytic[k], [c for c in checked if c.array == k])
+            _columns(
+                parameters,
+                k,
+                analytic[k],
+                [c for c in checked if c.array == k],
+                blind[k],
+                [where for array, where in excluded if array == k],
+            )
             for k in range(len(analytic))
         ]
-        columns = [c._replace(settled=s) for c, s in zip(columns, settled, strict=True)]
-        return diagnose(columns, batch_sizes), ()
+        shapes = list(_shapes(args))
+        lengths = [s[0] for s in shapes] + [n for s in shapes for n in s[1:]]
+        return diagnose(columns, lengths), ()
     except Exception as error:
         return (), (f"No diagnosis: it failed with {type(error).__name__}: {error}.",)
 
 
+def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
+    """Yield the shapes of all arrays in `args`, whatever holds them."""
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    numbers = isinstance(value, list) and all(np.ndim(v) == 0 for v in value)
+    if isinstance(value, (list, tuple)) and not numbers:
+        for part in value:
+            yield from _shapes(part)
+    elif shape := np.shape(value):
+        yield shape
+
+
 def _columns(
-    parameters: Parameters, k: int, analytic: Array, checked: Sequence[CheckedArray]
+    parameters: Parameters,
+    k: int,
+    analytic: Array,
+    checked: Sequence[CheckedArray],
+    blind: float,
+    excluded: Sequence[Any],
 ) -> ArrayCheck:
-    """Spread what was looked at over the shape of the array; NaN where nothing was."""
-    shape = parameters.shapes[k]
-    x, analytic = parameters.x0[k].reshape(shape), analytic.reshape(shape)
-    if not checked:
-        nothing = np.broadcast_to(np.nan, shape)
-        wrong = np.broadcast_to(np.False_, shape)
-        return ArrayCheck(parameters.names[k], x, analytic, nothing, nothing, wrong)
+    """Spread what was looked at over the shape of the array; NaN where nothing was.
+
+    Along a clean direction n = a but for an error of `blind` typical entries, in all that was not
+    excluded from it.
+    """
     numerical, error = np.full(analytic.size, np.nan), np.zeros(analytic.size)
     wrong = np.zeros(analytic.size, dtype=bool)
+    settled = blind <= 1  # an array wrong throughout would have shown
+    if settled:
+        numerical[:] = analytic
+        error[:] = blind * np.linalg.norm(analytic) / math.sqrt(analytic.size or 1)
+    for where in excluded:
+        numerical[where] = np.nan
     for c in checked:
         numerical[c.index], error[c.index] = c.numerical, c.error
         wrong[c.index] = c.verdict == Verdict.WRONG
-    return ArrayCheck(
-        parameters.names[k],
-        x,
-        analytic,
-        numerical.reshape(shape),
-        error.reshape(shape),
-        wrong.reshape(shape),
-    )
+    name, shape = parameters.names[k], parameters.shapes[k]
+    columns = (parameters.x0[k], analytic, numerical, error)
+    x, a, n, e = (column.reshape(shape) for column in columns)
+    return ArrayCheck(name, x, a, n, e, wrong.reshape(shape), settled)
 
 
 def _resolution(checked: CheckedArray) -> float:

@@ -1,22 +1,24 @@
 """Name the classical bug that explains the wrong entries of a gradient.
 
 First one bug for all wrong arrays together, then each array by its own. What no hypothesis explains
-is described by where it lies: one entry, one row, from one layer down.
+is described by where it lies: one entry, one row, from one layer down; or by the bare facts.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcheck.checking.hypotheses import (
+    MIXTURES,
     ORDERS,
+    STRICT,
     TOLERANCE,
     VALUES,
     ArrayCheck,
+    constant,
     explained,
     fraction,
     name_ratio,
@@ -24,18 +26,26 @@ from gradcheck.checking.hypotheses import (
     place,
     seen,
     share,
-    slope,
+    throughout,
 )
 from gradcheck.checking.report import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from gradcheck.checking.hypotheses import Hypothesis
+
 __all__ = ["ArrayCheck", "diagnose"]
 
+FEW = 5  # wrong entries that are named one by one
 ONE_LAYER = "one example and one layer at a time"
+OUTPUT = "where the back-pass starts: the derivative of the output"
+ORDER = (
+    "the first of these that the back-pass fills in; a fault between two layers shows only if "
+    "`x0` lists its arrays in forward order"
+)
 
 
 def diagnose(
@@ -48,7 +58,7 @@ def diagnose(
     arrays : sequence of ArrayCheck
         The arrays of the parameters in forward order: W1, b1, W2, b2, ...
     batch_sizes : collection of int
-        Lengths that may be N, the number of examples.
+        Lengths that may be N, the number of examples, the most likely first.
 
     Returns
     -------
@@ -62,14 +72,14 @@ def diagnose(
     >>> [finding[:3] for finding in diagnose([check])]
     [('w', 'sign', 'a / n = -1 in 3 of 3 entries')]
     """
-    sizes = sorted({int(size) for size in batch_sizes if size > 1})
+    sizes = list(dict.fromkeys(int(size) for size in batch_sizes if size > 1))
     with np.errstate(all="ignore"):
         checks = _forward([_prepared(check) for check in arrays])
         broken = [check for check in checks if not np.isfinite(check.analytic).all()]
         wrong = [c for c in checks if c.wrong.any() and np.isfinite(c.analytic).all()]
         told = [c for c in wrong if c.settled or np.sum(c.wrong) > 2]
         if wrong and not told:
-            return *_not_finite(broken), *(_unknown(check, ONE_LAYER) for check in wrong)
+            return *_not_finite(broken), *_describe(checks, wrong)
         findings, unexplained = _explain(checks, told, sizes)
         return (*_not_finite(broken), *findings, *_describe(checks, unexplained))
 
@@ -117,17 +127,37 @@ def _explain(
         name = names(wrong) if any(c.analytic.any() for c in others) else "every array"
         for spare_biases in (False, True):
             joined = _join(wrong, name, spare_biases)
-            if findings := [f for explain in VALUES if (f := explain(joined, sizes))]:
+            if findings := _fitting(joined, sizes, VALUES) or _fitting(joined, sizes, MIXTURES):
                 return findings, []
     findings, unexplained = [], []
     for check in wrong[::-1]:
-        found = [f for explain in VALUES + ORDERS if (f := explain(check, sizes))]
+        found = _fitting(check, sizes, VALUES + ORDERS) or _fitting(check, sizes, MIXTURES)
+        found = found or _mixed_up(check, checks)
         findings += found
         unexplained += [] if found else [check]
     return _merge(findings), unexplained[::-1]
 
 
-def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool) -> ArrayCheck:
+def _fitting(
+    check: ArrayCheck, sizes: Sequence[int], hypotheses: Sequence[Hypothesis]
+) -> list[Finding]:
+    return [finding for explain in hypotheses if (finding := explain(check, sizes))]
+
+
+def _mixed_up(check: ArrayCheck, checks: Sequence[ArrayCheck]) -> list[Finding]:
+    """Whether the array holds what belongs into another one of its shape."""
+    for other in checks:
+        if other is not check and other.x.shape == check.x.shape:
+            both = check.wrong & np.isfinite(other.numerical)
+            common = check._replace(wrong=both, error=np.maximum(check.error, other.error))
+            if both.any() and (told := explained(common, other.numerical[both])) > 1:
+                evidence = f"a = n of {other.name}, shown by {told} entries"
+                look_at = "two arrays that took each other's place: the order or names of a return"
+                return [Finding(names([check]), "mixed up", evidence, look_at)]
+    return []
+
+
+def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool = False) -> ArrayCheck:
     """Lay arrays end to end; `spare_biases` keeps the L2 term off the biases (x = 0)."""
     spared = [c._replace(x=0 * c.x) if spare_biases and c.x.ndim == 1 else c for c in checks]
     x, a, n, error, wrong = (
@@ -144,65 +174,98 @@ def _merge(findings: Sequence[Finding]) -> list[Finding]:
         groups.setdefault((finding.bug, finding.look_at), []).append(finding)
     merged = []
     for first, *more in groups.values():
-        where = ", ".join(finding.where for finding in (first, *more))
-        evidence = f"{first.where}: {first.evidence}; the others alike" if more else first.evidence
-        merged.append(first._replace(where=where, evidence=evidence))
+        told = {f.where: f.evidence for f in (first, *more)}
+        alike = {re.sub(r"[\d,]+ (of|entries)\b", "", evidence) for evidence in told.values()}
+        evidence = "; ".join(f"{where}: {evidence}" for where, evidence in told.items())
+        if len(alike) == 1:
+            evidence = f"{first.where}: {first.evidence}; the others alike"
+        evidence = evidence if more else first.evidence
+        merged.append(first._replace(where=", ".join(told), evidence=evidence))
     return merged
 
 
 def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[Finding]:
-    """Say where the arrays lie that no hypothesis explains, and what that tells of the fault."""
-    unexplained = {check.name for check in left}
-    right = {check.name for check in checks if check.settled and not check.wrong.any()}
-    alive = [c for c in checks if c.wrong.any() or (c.name in right and c.analytic.any())]
-    below = len(left) > 1 and unexplained == {check.name for check in alive[: len(left)]}
-    later = alive[len(left) :]
-    layers = [(w, b) for w, b in pairwise(checks) if _is_bias(b, w)]
-    weights = [w for w, b in layers if w.name in unexplained and b.name in right]
-    biases = [b for w, b in layers if b.name in unexplained and w.name in right]
+    """Say where the entries lie that no hypothesis explains, and what that tells of the fault."""
     local = [_local(check) for check in left[::-1] if place(check)[0]]
-    if len(local) == len(left) and not below:
-        return _merge(local)
-    if len(weights) == len(left):
-        return [_weights_only(weights)]
-    if len(biases) == len(left):
-        return [_biases_only(biases)]
-    if below and later and right.issuperset(check.name for check in later):
-        return [_layer(left, later), *_merge(local)]
-    if below and not later:
-        everything = _join(left, "every array", spare_biases=False)
-        return [_unknown(everything, "where the back-pass starts: the derivative of the output")]
-    scattered = [check for check in left[::-1] if not place(check)[0]]
-    return _merge(local) + [_unknown(check, ONE_LAYER) for check in scattered]
+    rest = [check for check in left if not place(check)[0]]
+    return _merge(local) + ([_pattern(checks, rest)] if rest else [])
 
 
-def _is_bias(b: ArrayCheck, w: ArrayCheck) -> bool:
-    """Whether b is added to what w multiplies: by its shape, and by its name unless in a list."""
-    named = re.search(r"(^|[^a-z])b[^.]*$", b.name, re.IGNORECASE) or b.name.endswith("]")
-    return bool(named) and w.x.ndim > b.x.ndim == 1 and b.x.size == w.x.shape[-1]
+def _pattern(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding:
+    """Read from which arrays are wrong, and which right, where the fault lies; else say only that.
+
+    A few wrong entries in an array tell nothing of its layer.
+    """
+    wrong = [check.name for check in left]
+    right = [c.name for c in checks if c.settled and not c.wrong.any() and c.analytic.any()]
+    known = [c.name for c in checks if c.wrong.any() or c.name in right]
+    later = known[len(wrong) :]
+    if not any(_few(check) for check in left):
+        layers = _layers(checks)
+        biases = {w: b for weights, b in layers for w in weights}
+        weights = {b: weights for weights, b in layers}
+        if all(biases.get(name) in right for name in wrong):
+            others = dict.fromkeys(biases[name] for name in wrong)
+            return _half(left, "weights only", others, "what multiplies it in this line")
+        if all(name in weights and {*weights[name]} <= {*right} for name in wrong):
+            others = dict.fromkeys(w for name in wrong for w in weights[name])
+            return _half(left, "biases only", others, "the sum over examples in this line")
+        below = len(wrong) > 1 and wrong == known[: len(wrong)] and {*later} <= {*right}
+        if below and all(throughout(check) for check in left):
+            if not later:
+                return _facts([_join(left, "every array")], right, OUTPUT)
+            border = wrong[-1] in weights or later[0] in [w[0] for w in weights.values()]
+            if border and any(check.x.ndim > 1 for check in left):
+                return _layer(wrong, later)
+    return _facts(left, right, ORDER if len(left) > 1 else ONE_LAYER)
+
+
+def _layers(checks: Sequence[ArrayCheck]) -> list[tuple[list[str], str]]:
+    """Return the weights of each layer and the bias that follows them.
+
+    A bias is as long as an outer axis of its weights, is called so or has no name, and is not
+    followed by its like: that would be the scale and the shift of a normalisation.
+    """
+    layers = []
+    for i, b in enumerate(checks):
+        named = re.search(r"(^|[^a-z])b(?!eta|n)[^.]*$", b.name, re.IGNORECASE)
+        like = i + 1 < len(checks) and checks[i + 1].x.shape == b.x.shape
+        if b.x.ndim == 1 and not like and (named or b.name.endswith("]")):
+            first = i
+            while first and b.x.size in _outer(checks[first - 1]):
+                first -= 1
+            layers += [([w.name for w in checks[first:i]], b.name)] if first < i else []
+    return layers
+
+
+def _outer(w: ArrayCheck) -> tuple[int, ...]:
+    return (w.x.shape[0], w.x.shape[-1]) if w.x.ndim > 1 else ()
 
 
 def _local(check: ArrayCheck) -> Finding:
     kind, where = place(check)
+    look_at = "the others are right: an index off by one, or a line that treats this one apart"
+    return Finding(where, kind, f"wrong {share(check)}{_shared_ratio(check)}", look_at)
+
+
+def _shared_ratio(check: ArrayCheck) -> str:
+    """Return ", with a / n = -1" where a few entries share a ratio, or it has a meaning."""
     _, a, n, error = seen(check)
-    ratio = slope(n, a)
-    told = explained(check, ratio * n, ratio) > 1 or name_ratio(ratio, (), 0.1 * TOLERANCE)
+    ratio = constant(n, a)
+    told = explained(check, ratio * n, ratio) > 1 or name_ratio(ratio, (), tolerance=STRICT)
     told = told and (error <= TOLERANCE * np.abs(a - n)).all()
-    evidence = f"wrong {share(check)}" + (f", with a / n = {fraction(ratio)}" if told else "")
-    others = "the others are right" if check.settled else "of those looked at, the others are right"
-    look_at = f"{others}: an index off by one, or a line that treats this one apart"
-    return Finding(where, kind, evidence, look_at)
+    return f", with a / n = {fraction(ratio)}" if told else ""
 
 
-def _weights_only(weights: Sequence[ArrayCheck]) -> Finding:
-    evidence = f"{names(weights)} wrong, the biases of the same layers right"
-    if all(_is_outer_product(check.analytic - check.numerical) for check in weights):
+def _half(wrong: Sequence[ArrayCheck], bug: str, right: Iterable[str], line: str) -> Finding:
+    evidence = f"wrong: {names(wrong)}; right: {', '.join(right)}"
+    if all(_is_outer_product(check.analytic - check.numerical) for check in wrong):
         evidence += "; a - n is one outer product, as if one example were left out or came twice"
     look_at = (
-        "delta, the slope of the layer's sums, is right, since the biases are: look at what "
-        "multiplies it in this line"
+        "if the bias is added straight to what the weights give, delta, the slope of the layer's "
+        f"sums, is right: look at {line}; if something comes in between (a batch norm), look there"
     )
-    return Finding(names(weights), "weights only", evidence, look_at)
+    return Finding(names(wrong), bug, evidence, look_at)
 
 
 def _is_outer_product(gap: NDArray[Any]) -> bool:
@@ -213,29 +276,33 @@ def _is_outer_product(gap: NDArray[Any]) -> bool:
     return bool(np.abs(left).max() <= TOLERANCE * np.abs(gap[i, j]))
 
 
-def _biases_only(biases: Sequence[ArrayCheck]) -> Finding:
-    evidence = f"{names(biases)} wrong, the weights of the same layers right"
-    look_at = (
-        "delta, the slope of the layer's sums, is right, since the weights are: look at the sum "
-        "over examples in this line"
-    )
-    return Finding(names(biases), "biases only", evidence, look_at)
-
-
-def _layer(left: Sequence[ArrayCheck], later: Sequence[ArrayCheck]) -> Finding:
-    first, after = left[-1].name, later[0].name
-    evidence = f"wrong: {names(left)}; right: {names(later)}"
+def _layer(wrong: Sequence[str], later: Sequence[str]) -> Finding:
+    first, after = wrong[-1], later[0]
+    evidence = f"wrong: {', '.join(wrong)}; right: {', '.join(later)}"
     look_at = (
         f"going backwards, {first} is the first that is wrong: look at the lines that come between "
         f"{after} and {first}, the weights and the derivative by which delta, the slope of a "
         "layer's sums, is multiplied"
     )
-    return Finding(names(left), "layer", evidence, look_at)
+    return Finding(", ".join(wrong), "layer", evidence, look_at)
 
 
-def _unknown(check: ArrayCheck, look_at: str) -> Finding:
-    _, a, n, _ = seen(check)
+def _facts(left: Sequence[ArrayCheck], right: Sequence[str], look_at: str) -> Finding:
+    """Say what is wrong, entry by entry where it is a few, by how much, and what is right."""
+    wrong = ", ".join(f"{c.name} {share(c)}{_few(c)}" for c in left)
+    if len(left) == 1:
+        wrong = f"{share(left[0])}{_few(left[0])}"
+    a, n = (np.concatenate(fields) for fields in zip(*(seen(c)[1:3] for c in left), strict=True))
     off = 100 * np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))
-    size = f"by {np.median(off):.3g} % (median) to {off.max():.3g} %"
-    evidence = f"no bug that we know fits; wrong {share(check)}, {size}"
-    return Finding(names([check]), "unknown", evidence, look_at)
+    evidence = f"no bug that we know fits; wrong {wrong}, "
+    evidence += f"by {np.median(off):.3g} % (median) to {off.max():.3g} %"
+    evidence += f"; right: {', '.join(right)}" if right else ""
+    return Finding(names(left), "unknown", evidence, look_at)
+
+
+def _few(check: ArrayCheck) -> str:
+    """Return ": [2, 0], [3, 1], with a / n = -1", where so few are wrong that each can be named."""
+    places = np.argwhere(check.wrong).tolist()
+    if throughout(check) or len(places) > FEW:
+        return ""
+    return f": {', '.join(map(str, places))}{_shared_ratio(check)}"

@@ -142,21 +142,38 @@ class Search:
             )
 
     def _survey(self) -> None:
-        """Look once at each array that the search has not come to: the diagnosis asks."""
+        """Look once at what the search has not come to: the diagnosis asks.
+
+        Arrays, and the rest of a matrix where all that is wrong so far is in one row or column.
+        """
         start, seen = self.evaluator.nfev, {checked.array for checked in self.checked}
-        for k in reversed(range(len(self.x0))):
+        for k in sorted(range(len(self.x0)), key=lambda k: (k not in seen, -k)):
             region = Region(k, k + 1, 0, self.x0[k].size)
-            came_to = k in seen or not region.stop or math.isfinite(self.sharpness[k])
-            if came_to or self.evaluator.nfev > start + SURVEY:
+            line = self._line(k)
+            came_to = (k in seen and not line.size) or not region.stop
+            if came_to or math.isfinite(self.sharpness[k]) or self.evaluator.nfev > start + SURVEY:
                 continue
+            self.excluded.append((k, line))
             self.direction = self._draw(k, k + 1)
             if (residual := self._measure(region)) is None:
                 continue
             self._trace(region, residual)
-            if residual.active:
-                self._look(k, self._sample(region, FEW), thorough=1)
-            else:
+            if not residual.active:
                 self._sharpen(region, residual)
+            elif not line.size:
+                self._look(k, self._sample(region, FEW), thorough=1)
+
+    def _line(self, k: int) -> Array:
+        """Return the row or column of a matrix that holds all its wrong entries, if one does."""
+        found = [c.index[c.verdict == Verdict.WRONG] for c in self.checked if c.array == k]
+        wrong = np.concatenate([np.zeros(0, dtype=int), *found])
+        shape, line = self.parameters.shapes[k], wrong[:0]
+        if wrong.size > 2 and len(shape) == 2 and min(shape) > 1:
+            entries = np.arange(self.x0[k].size).reshape(shape)
+            for axis, index in enumerate(np.unravel_index(wrong, shape)):
+                if np.all(index == index[0]):
+                    line = entries.take(index[0], axis)
+        return line
 
     def _room(self) -> bool:
         """Whether to go on along directions; a region wrong throughout counts as one entry."""

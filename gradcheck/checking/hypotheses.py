@@ -13,20 +13,24 @@ import numpy as np
 from gradcheck.checking.report import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    Hypothesis = Callable[["ArrayCheck", Sequence[int]], Finding | None]
+
 TOLERANCE = 1e-3  # the part of abs(a - n) that a hypothesis may leave unexplained
-PROOF = 0.03  # an entry whose tolerance is a larger part of abs(a - n) proves nothing
+STRICT = 1e-4  # and where it rests on one or two entries
+PROOF = 30  # an entry proves nothing that may be off by more than so many tolerances
 
 
 class ArrayCheck(NamedTuple):
     """One array of the parameters as the check saw it; all fields have the same shape.
 
-    Where nothing was measured, `numerical` is NaN and `wrong` is False. `error` is the error bar
-    of `numerical`. The name of a bare array is "". `settled` is False where a search stopped early,
-    and the entries that it did not measure may be wrong, too.
+    Where nothing was looked at, `numerical` is NaN and `wrong` is False; where a clean direction
+    settled all at once, `numerical` is `analytic`. `error` is the error bar of `numerical`. The
+    name of a bare array is "". `settled` is False where a search stopped early, or could not see:
+    other entries may be wrong, too.
     """
 
     name: str
@@ -54,10 +58,15 @@ def place(check: ArrayCheck) -> tuple[str, str]:
     index = [str(i[0]) if (i == i[0]).all() else ":" for i in np.nonzero(check.wrong)]
     inside = np.zeros(check.wrong.shape, np.bool_)
     inside[tuple(slice(None) if i == ":" else int(i) for i in index)] = True
-    elsewhere = check.analytic[~inside].any()  # 0 = 0 does not prove the others right
-    enough = min(3, int(np.sum(inside & _alive(check)))) if check.settled else 3
-    few = int(np.sum(check.wrong)) < enough  # they may be in line by chance
-    if few or not elsewhere:
+    few = int(np.sum(check.wrong)) < min(3, int(np.sum(inside & alive(check))))  # chance
+    # 0 = 0 does not prove the others right, nor do bars in which such an error could hide
+    _, a, n, _ = seen(check)
+    off = np.median(np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))) if a.size else 0.0
+    others = ~inside & alive(check)
+    needed = np.abs(check.analytic)
+    needed *= off / 3
+    shown = others & (check.error <= needed)
+    if few or not check.settled or not 2 * int(np.sum(shown)) >= int(np.sum(others)) > 0:
         return "", names([check])
     kind = "one entry" if ":" not in index else "one slice"
     if kind == "one slice" and check.x.ndim == 2:
@@ -65,34 +74,55 @@ def place(check: ArrayCheck) -> tuple[str, str]:
     return kind, f"{check.name}[{', '.join(index)}]"
 
 
-def _alive(check: ArrayCheck) -> NDArray[np.bool_]:
-    """Return which entries were measured and are not 0 on both sides."""
+def alive(check: ArrayCheck) -> NDArray[np.bool_]:
+    """Return which entries are known and not 0 on both sides."""
     zero = (check.analytic == 0) & (check.numerical == 0)
-    alive: NDArray[np.bool_] = np.isfinite(check.numerical) & ~zero
-    return alive
+    known: NDArray[np.bool_] = np.isfinite(check.numerical) & ~zero
+    return known
+
+
+def throughout(check: ArrayCheck) -> bool:
+    """Whether at least half of what is known of the array is wrong."""
+    return bool(2 * np.sum(check.wrong) >= np.sum(alive(check)))
 
 
 def share(check: ArrayCheck) -> str:
     """Return "in 6 of 8 entries"."""
-    sampled = "" if np.isfinite(check.numerical).all() else " measured"
-    return f"in {np.sum(check.wrong)} of {np.sum(_alive(check))} entries{sampled}"
+    sampled = "" if np.isfinite(check.numerical).all() else " looked at"
+    return f"in {np.sum(check.wrong):,} of {np.sum(alive(check)):,} entries{sampled}"
 
 
-def explained(check: ArrayCheck, predicted: NDArray[Any], ratio: float = 1.0) -> int:
+def explained(
+    check: ArrayCheck, predicted: NDArray[Any], ratio: Any = 1.0, tolerance: float = TOLERANCE
+) -> int:
     """Return how many wrong entries prove `predicted`; 0 if one contradicts it.
 
     A prediction made of `ratio` n carries `ratio` times the error of n. Where that is small, a is
-    compared in units of n: else a = 0 would prove any ratio near 0.
+    compared in units of n: else a = 0 would prove any ratio near 0. Where n is 0, nothing can be
+    predicted. Bars too wide to prove anything one by one do so together, if at least half of
+    three or more entries come as near as a proof must.
     """
     _, a, n, error = seen(check)
-    gap = np.abs(a - n)
-    room = TOLERANCE * gap + 1e-5 * gap.max() + 3 * max(1.0, abs(ratio)) * error
-    fits = (np.abs(a - predicted) <= room * min(1.0, abs(ratio))).all()
-    return int(np.sum(room <= PROOF * gap)) if fits else 0
+    gap, left = np.abs(a - n), np.abs(a - predicted) / np.minimum(1.0, np.abs(ratio))
+    room = tolerance * gap + 1e-5 * gap.max() + 3 * np.maximum(1.0, np.abs(ratio)) * error
+    if not n.any() or not (left <= room).all():
+        return 0
+    proof = PROOF * tolerance * gap
+    near = left <= proof
+    together = near.size > 2 and 2 * near.sum() >= near.size
+    return int(np.sum(near if together else near & (room <= proof)))
+
+
+def constant(u: NDArray[Any], v: NDArray[Any]) -> Any:
+    """Return the c with the least sum of abs(v - c u): an outlier does not move it."""
+    ratios = v / u
+    order = np.argsort(ratios)
+    weight = np.cumsum(np.abs(u / np.abs(u).max())[order])
+    return ratios[order[min(int(np.searchsorted(weight, weight[-1] / 2)), order.size - 1)]]
 
 
 def slope(u: NDArray[Any], v: NDArray[Any]) -> Any:
-    """Return the constant c that brings c u nearest to v; NaN where u is 0."""
+    """Return the c with the least sum of squares of v - c u; NaN where u is 0."""
     unit = u / np.abs(u).max()
     return unit @ v / (unit @ u)
 
@@ -105,57 +135,53 @@ def _never_written(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
 
 
 def _loss_ignores_it(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    numerical = check.numerical[np.isfinite(check.numerical)]
-    if numerical.any() or place(check)[0]:
+    if seen(check)[2].any():
         return None
-    evidence = f"n is exactly 0 in {numerical.size} of {numerical.size} entries, a is not"
-    look_at = "`fun`: does it use this array, or a global or a copy of it? Are its units all dead?"
-    return Finding(names([check]), "loss ignores it", evidence, look_at)
+    evidence = f"n is exactly 0 {share(check)}, a is not"
+    others = check.numerical[alive(check) & ~check.wrong].any()
+    return Finding(place(check)[1], "loss ignores it", evidence, MASK if others else IGNORED)
 
 
 def _constant_ratio(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     _, a, n, _ = seen(check)
-    ratio = slope(n, a)
+    ratio = constant(n, a)
     told = explained(check, ratio * n, ratio)
-    if not told or not ratio or place(check)[0]:
-        return None  # that it is one row tells more than its ratio
-    named = name_ratio(ratio, sizes, TOLERANCE if told > 2 else 0.1 * TOLERANCE)
-    if named is None and told < 3:
-        return None  # two entries may share a ratio by chance
+    if not told or not ratio or place(check)[0] or not throughout(check):
+        return None  # that it is one row, or a few entries, tells more than its ratio
+    bar = float(np.median(np.abs(a / n - ratio)))
+    named = name_ratio(ratio, sizes, bar) if told > 2 else name_ratio(ratio, sizes, 0.0, STRICT)
+    if named is None and (told < 3 or bar > TOLERANCE * min(abs(ratio), abs(ratio - 1))):
+        return None  # two entries may share a ratio by chance, many nearly
     bug, value, note, look_at = named or ("factor", fraction(ratio), "", CONSTANT)
     return Finding(names([check]), bug, f"a / n = {value} {share(check)}{note}", look_at)
 
 
 def _l2_term(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     x, a, n, _ = seen(check)
-    missing = slope(x, n - a)
+    missing = constant(x, n - a)
     if explained(check, n - missing * x) < 3:
         return None
+    should = f"if it should be {abs(missing):.4g} times the parameter"
     if missing > 0:
-        look_at = (
-            f"the L2 term of the gradient: forgotten if it should be {missing:.4g} times the "
-            f"parameter, of the wrong sign if {missing / 2:.4g}, half of it if {2 * missing:.4g}"
-        )
+        look_at = f"forgotten {should}, of the wrong sign if {missing / 2:.4g}, "
+        look_at += f"half of it if {2 * missing:.4g}"
+        for size in sizes[:1]:
+            look_at += f", divided by {size} if {missing * size / (size - 1):.4g}"
     else:
-        look_at = (
-            f"the L2 term of the gradient: doubled if it should be {-missing:.4g} times the "
-            "parameter; too much if the loss leaves this array out (as a rule, the biases)"
-        )
+        look_at = f"doubled {should}; too much if the loss leaves this array out, as a rule biases"
     evidence = f"n - a = {missing:.4g} times the parameter {share(check)}"
-    return Finding(place(check)[1], "L2 term", evidence, look_at)
+    return Finding(place(check)[1], "L2 term", evidence, f"the L2 term of the gradient: {look_at}")
 
 
 def _ratio_beside_l2(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     """Explain a = ratio g + l2 x where n = g + l2 x: the L2 term is right and the rest is not."""
-    if _constant_ratio(check, sizes) or _l2_term(check, sizes):
-        return None
     x, a, n, _ = seen(check)
     apart = x - slope(n, x) * n
     rest = slope(apart, a)
     ratio = slope(n, a - rest * x)
     l2 = rest / (1 - ratio)
     only_l2 = explained(check, rest * x) > 2 and not explained(check, 0 * a)
-    named = name_ratio(ratio, sizes, TOLERANCE)
+    named = name_ratio(ratio, sizes)
     if l2 > 0 and only_l2 and not named:
         evidence = f"a is {l2:.4g} times the parameter {share(check)}: an L2 term and nothing else"
         return Finding(place(check)[1], "never written", evidence, NEVER_WRITTEN)
@@ -165,6 +191,29 @@ def _ratio_beside_l2(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     bug, value, note, look_at = named
     evidence = f"a / n = {value} {share(check)}, once a right L2 term is taken off both: {l2:.4g} "
     return Finding(names([check]), bug, f"{evidence}times the parameter{note}", look_at)
+
+
+def _constant_term(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
+    _, a, n, _ = seen(check)
+    missing = constant(np.ones_like(n), n - a)
+    if explained(check, n - missing) < 3:
+        return None
+    note = "".join(f"; {size} is {LENGTH}" for size in sizes if np.isclose(abs(missing), size))
+    evidence = f"n - a = {missing:.4g} {share(check)}{note}"
+    look_at = "a term with the same slope in every entry: forgotten, or with a wrong sign or factor"
+    return Finding(place(check)[1], "constant term", evidence, look_at)
+
+
+def _chain_rule(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
+    x, _, n, _ = seen(check)
+    for power, form, what in ((-1, "a exp(x) = n", "missing"), (1, "a = n exp(x)", "too much")):
+        ratio = np.exp(power * x)
+        tolerance = TOLERANCE if x.size > 2 else STRICT
+        if explained(check, ratio * n, ratio, tolerance) >= min(3, x.size):
+            evidence = f"{form} {share(check)}, where x is the parameter"
+            look_at = f"the chain rule of a parameter that is a log: its factor exp(x) is {what}"
+            return Finding(place(check)[1], "chain rule", evidence, look_at)
+    return None
 
 
 def _transposed(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
@@ -196,33 +245,46 @@ def _permuted(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     return None
 
 
-VALUES = (_never_written, _loss_ignores_it, _constant_ratio, _l2_term, _ratio_beside_l2)
+VALUES = (_never_written, _loss_ignores_it, _constant_ratio, _l2_term)
+MIXTURES = (_ratio_beside_l2, _constant_term, _chain_rule)  # where none of the above fits
 ORDERS = (_transposed, _permuted)
 
 NEVER_WRITTEN = "the line that fills it in: missing, overwritten, or a loop that ends too early"
+IGNORED = "`fun`: does it use this array, or a global or a copy of it? Are its units all dead?"
+MASK = (
+    "the loss does not move with these entries: a mask (dropout, padding, np.tril, a dead ReLU) is "
+    "missing in the gradient, or `fun` leaves them out"
+)
 SIGN = "a difference turned round, y - y_hat for y_hat - y, or a minus lost"
 HALF = "the half in the loss: 1/2 r^2 has the derivative r, but r^2 has 2 r"
 MEAN = "the loss and the gradient disagree on mean or sum: divide by N in both or in neither"
-CONSTANT = "a constant that stands in one of the two only: a learning rate, a number of outputs"
+N_MINUS_1 = "one of the loss and the gradient divides by N, the other by N - 1"
+CONSTANT = "a constant in one of the two only: a learning rate, a number of outputs, a sqrt"
+LENGTH = "the length of an axis in `args`"
 
 
 def name_ratio(
-    ratio: float, sizes: Sequence[int], tolerance: float
+    ratio: float, sizes: Sequence[int], bar: float = 0.0, tolerance: float = TOLERANCE
 ) -> tuple[str, str, str, str] | None:
-    """Return bug, value, note and look_at for a ratio that has a meaning of its own."""
-    also = "; 2 is the length of an array in `args`, so mean against sum would fit, too"
-    also = also if 2 in sizes else ""
+    """Return bug, value, note and look_at for a ratio, known to `bar`, with a meaning of its own.
+
+    What needs one assumption goes before what needs two.
+    """
+    also = f"; 2 is {LENGTH}, so mean against sum would fit, too" if 2 in sizes else ""
     known = [(-1.0, "sign", "", SIGN), (2.0, "factor", also, HALF), (0.5, "factor", also, HALF)]
     for size in sizes:
-        note = f"; {size} is the length of an array in `args`"
-        values = (size, 1 / size, size / (size - 1), (size - 1) / size)
-        known += [(value, "batch size", note, MEAN) for value in values]
-        # 2 N and N / 2: the half in front of the squares is missing or doubled as well.
-        note = f"; half or twice what mean against sum gives, where {note[2:]}"
+        known += [(v, "batch size", f"; {size} is {LENGTH}", MEAN) for v in (size, 1 / size)]
+    for size in sizes:
+        for over, under in ((size, size - 1), (size - 1, size)) if size > 4 else ():
+            note = f"; that is {over}/{under}, and {size} is {LENGTH}"
+            known.append((over / under, "batch size", note, N_MINUS_1))
+    for size in sizes:  # 2 N and N / 2: the half before the squares is missing or doubled, too
+        note = f"; half or twice what mean against sum gives, where {size} is {LENGTH}"
         both = (size / 2, 2 / size, 2 * size, 0.5 / size)
-        known += [(value, "batch size", note, f"{MEAN}; and {HALF}") for value in both if size > 4]
+        known += [(v, "batch size", note, f"{MEAN}; and {HALF}") for v in both if size > 4]
     for value, bug, note, look_at in known:
-        room = tolerance * min(abs(value), abs(value - 1))
+        scale = min(abs(value), abs(value - 1))
+        room = max(tolerance * scale, min(bar, PROOF * TOLERANCE * scale))
         if abs(ratio - value) <= room:
             return bug, fraction(value), note, look_at
         if value > 0 and abs(ratio + value) <= room:
@@ -231,11 +293,14 @@ def name_ratio(
 
 
 def fraction(value: float) -> str:
-    """Return 0.25 as "0.25 (1/4)"."""
-    inverse = 1 / value
-    simple = 1.5 < abs(inverse) < 1e6 and abs(inverse - round(inverse)) <= TOLERANCE
-    digits = 4 if abs(value - 1) > TOLERANCE else 8
-    return f"{value:.{digits}g}" + (f" (1/{round(inverse)})" if simple else "")
+    """Return 0.25 as "0.25 (1/4)" and 2.449490 as "2.449 (sqrt 6)"."""
+    text = f"{value:.{4 if abs(value - 1) > TOLERANCE else 8}g}"
+    for power, form in ((-1, "1/{}"), (2, "sqrt {}"), (-2, "1/sqrt {}")):
+        whole = abs(value) ** power
+        simple = 1.5 < whole < 1e6 ** (1 / abs(power)) and abs(whole - round(whole)) <= TOLERANCE
+        if simple and abs(value) != round(abs(value)):
+            return f"{text} ({'-' if value < 0 else ''}{form.format(round(whole))})"
+    return text
 
 
 def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
@@ -249,7 +314,7 @@ def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
     gap = np.abs(a[origin] - n[origin])
     room = TOLERANCE * np.sqrt(np.mean(gap**2)) + 3 * error[origin]
     left, shift = a[known] - n[origin], x[known] - x[origin]
-    told = int(np.sum(check.wrong.ravel()[origin] & (room <= PROOF * gap)))
+    told = int(np.sum(check.wrong.ravel()[origin] & (room <= PROOF * TOLERANCE * gap)))
     if told >= 2 and (np.abs(left) <= room).all():
         return told
     l2 = slope(shift, left)

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradcheck import check_gradient
 from gradcheck.checking.diagnosis import ArrayCheck, diagnose
+from gradcheck.learning import neural_network
 from gradcheck.learning.faults import CATALOGUE, find
 from tests.checking.test_hypotheses import noise, seen
 from tests.trust.confusion import plants
@@ -144,7 +146,18 @@ def test_ratio_of_one_entry_is_said_only_if_it_has_a_meaning() -> None:
 def test_two_wrong_entries_of_a_long_row_are_not_the_row() -> None:
     a = N["W2"].copy()
     a[2, :2] += 0.3, 0.4
-    assert told(network(W2=a)) == [("W2", "weights only")]
+    (finding,) = diagnose(network(W2=a))
+    assert finding[:2] == ("W2", "unknown")
+    assert "wrong in 2 of 24 entries: [2, 0], [2, 1]" in finding.evidence
+
+
+def test_row_is_not_told_apart_where_bars_could_hide_the_others() -> None:
+    row = N["W2"].copy()
+    row[2] *= 1.1
+    check = seen(N["W2"], row, X["W2"], "W2")
+    assert told([check]) == [("W2[2, :]", "one row")]
+    hidden = np.where(np.arange(4)[:, None] == 2, 1e-10, 1.0) * np.ones((4, 6))
+    assert told([check._replace(error=hidden)]) != [("W2[2, :]", "one row")]
 
 
 def test_one_live_row_is_not_one_row() -> None:
@@ -168,9 +181,9 @@ def test_not_finite() -> None:
 def test_weird_values_never_raise(value: float, shape: tuple[int, ...]) -> None:
     values = np.array([0.0, 1.0, -2.0, np.nan, np.inf, 1e300, -1e300, 5e-324, value])
     for seed in range(20):
-        fields = np.random.default_rng(seed).choice(values, size=(4, *shape))
+        x, a, n, error = np.random.default_rng(seed).choice(values, size=(4, *shape))
         for wrong in (True, False):
-            check = ArrayCheck("", *fields, np.full(shape, wrong))
+            check = ArrayCheck("", x, a, n, error, np.full(shape, wrong))
             diagnose([check, check._replace(name="W1")], (0, 1, 2, 5))
             diagnose([check._replace(x=np.full(shape, value)), check])
 
@@ -178,8 +191,8 @@ def test_weird_values_never_raise(value: float, shape: tuple[int, ...]) -> None:
 def test_low_precision_is_taken() -> None:
     check = seen(N["W1"], -N["W1"], X["W1"])
     for dtype in (np.float16, np.float32, np.longdouble):
-        low = [field.astype(dtype) for field in check[1:5]]
-        assert told([ArrayCheck("W1", *low, check.wrong)]) == [("W1", "sign")]
+        x, a, n, error = (field.astype(dtype) for field in check[1:5])
+        assert told([ArrayCheck("W1", x, a, n, error, check.wrong)]) == [("W1", "sign")]
 
 
 def test_what_a_search_did_not_reach_is_not_called_right() -> None:
@@ -197,6 +210,160 @@ def test_few_wrong_entries_prove_little_where_the_search_stopped() -> None:
     check = check._replace(numerical=numerical)
     assert told([check]) == [("W2[2, 5]", "one entry")]
     assert told([check._replace(settled=False)]) == [("W2", "unknown")]
+
+
+# --- what is no layer -----------------------------------------------------------------------------
+
+
+def arrays(wrong: str, **shapes: tuple[int, ...]) -> list[ArrayCheck]:
+    """Return arrays of these shapes; those named in `wrong` have random values for a gradient."""
+    checks = []
+    for i, (name, shape) in enumerate(shapes.items()):
+        n = noise(shape, i)
+        a = noise(shape, i + 99) if name in wrong.split() else n
+        checks.append(seen(n, a, noise(shape, i + 50), name))
+    return checks
+
+
+W, COLUMN = (5, 3), (3,)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"W": W, "beta": COLUMN, "gamma": COLUMN},
+        {"W": W, "b1": COLUMN, "g1": COLUMN},
+        {"W": W, "bn[0]": COLUMN, "bn[1]": COLUMN},
+        {"W": W, "[1]": COLUMN, "[2]": COLUMN, "[3]": (3, 1)},
+        {"W": W, "beta": COLUMN},
+    ],
+)
+def test_normalisation_is_no_bias(shapes: dict[str, tuple[int, ...]]) -> None:
+    (finding,) = diagnose(arrays("W", **shapes))
+    assert finding[:2] == ("W", "unknown")
+    assert f"right: {', '.join(list(shapes)[1:])}" in finding.evidence
+
+
+def test_several_weights_share_a_bias() -> None:
+    shapes = {"Wx": (3, 5), "Wh": (5, 5), "bh": (5,), "Wo": (5, 2), "bo": (2,)}
+    assert told(arrays("Wx", **shapes)) == [("Wx", "weights only")]
+    (finding,) = diagnose(arrays("Wx Wh", **shapes))
+    assert finding[:3] == ("Wx, Wh", "weights only", "wrong: Wx, Wh; right: bh")
+    assert finding.look_at.startswith("if the bias is added straight to what the weights give")
+    assert told(arrays("bh", **shapes)) == [("bh", "biases only")]
+    assert told(arrays("Wx Wh bh", **shapes)) == [("Wx, Wh, bh", "layer")]
+    assert told(arrays("Wx bh", **shapes)) == [("Wx, bh", "unknown")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "shapes"),
+    [
+        ("mu log_sigma", {"mu": (4,), "log_sigma": (4,), "logits": COLUMN}),
+        ("gamma beta", {"gamma": COLUMN, "beta": COLUMN, "Wq": (3, 3), "Wo": (3, 3)}),
+        ("gamma beta", {"gamma": COLUMN, "beta": COLUMN, "W1": (3, 4), "b1": (4,)}),
+        ("Wx Wh", {"Wx": W, "Wh": (3, 3), "bh": COLUMN, "h0": COLUMN, "Wo": (3, 2), "bo": (2,)}),
+    ],
+)
+def test_arrays_that_are_no_layer(wrong: str, shapes: dict[str, tuple[int, ...]]) -> None:
+    assert told(arrays(wrong, **shapes)) == [(", ".join(wrong.split()), "unknown")]
+
+
+def test_keys_in_another_order_give_one_plain_finding() -> None:
+    shapes = {"Wh": (5, 5), "Wo": (5, 2), "Wx": (3, 5), "bh": (5,), "bo": (2,), "h0": (5,)}
+    (finding,) = diagnose(arrays("Wh Wx bh h0", **shapes))
+    assert finding[:2] == ("Wh, Wx, bh, h0", "unknown")
+    assert "right: Wo, bo" in finding.evidence
+    assert "`x0` lists its arrays in forward order" in finding.look_at
+
+
+def test_scattered_entries_are_listed_and_no_layer() -> None:
+    changed = {name: N[name].copy() for name in ("W1", "b1", "W2", "b2", "W3", "b3")}
+    for a in changed.values():
+        a.flat[[0, a.size - 1]] *= 1.3, 0.4
+    for names in (("W1", "W2"), tuple(changed)):
+        (finding,) = diagnose(network(**{name: changed[name] for name in names if name[0] == "W"}))
+        assert finding.bug == "unknown"
+        assert "W1 in 2 of 20 entries: [0, 0], [4, 3]" in finding.evidence
+
+
+def test_evidence_that_differs_is_kept() -> None:
+    def loss(p: Any) -> Any:
+        return np.sum(np.cos(p["w"])) + 0.5 * np.sum(p["w"] ** 2) + np.cos(p["b"])
+
+    def turned(p: Any) -> Any:
+        return {"w": np.sin(p["w"]) + p["w"], "b": np.sin(p["b"])}
+
+    (finding,) = check_gradient(loss, turned, {"w": np.linspace(1, 3, 6), "b": 0.7}).findings
+    assert finding[:2] == ("b, w", "sign")
+    assert finding.evidence.startswith("b: a / n = -1 in 1 of 1 entries; w: a / n = -1 in 6 of 6")
+    assert "once a right L2 term is taken off" in finding.evidence
+
+
+def test_arrays_that_took_each_others_place() -> None:
+    q, k, v = arrays("", Wq=(3, 4), Wk=(3, 4), Wv=(3, 4))
+    swapped = [seen(q.numerical, k.numerical, q.x, "Wq"), seen(k.numerical, q.numerical, k.x, "Wk")]
+    (finding,) = diagnose([*swapped, v])
+    assert finding[:2] == ("Wk, Wq", "mixed up")
+    assert "Wk: a = n of Wq, shown by 12 entries; Wq: a = n of Wk" in finding.evidence
+
+
+# --- what the check hands over --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["tuple", "dict", "columns", "list"])
+def test_n_is_found_wherever_args_hold_it(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 3)), rng.normal(size=20)
+    args: Any = {
+        "tuple": ((X, y),),
+        "dict": ({"X": X, "more": [y]},),
+        "columns": (X.T, y[None, :]),
+        "list": (y.tolist(),),
+    }[kind]
+    (finding,) = check_gradient(
+        lambda w, *_: 0.5 * np.sum((X @ w - y) ** 2),
+        lambda w, *_: X.T @ (X @ w - y) / 20,
+        np.ones(3),
+        args=args,
+    ).findings
+    assert finding.bug == "batch size"
+
+
+def test_what_directions_cleared_counts_as_right() -> None:
+    x0 = {"W": np.random.default_rng(0).normal(size=(40, 80)) + 3}
+
+    def found(*places: int) -> Any:
+        a = 3 * x0["W"] ** 2
+        a.flat[list(places)] *= -1
+        return check_gradient(lambda p: np.sum(p["W"] ** 3), {"W": a}, x0).findings
+
+    (finding,) = found(87)
+    assert finding[:3] == ("W[1, 7]", "one entry", "wrong in 1 of 3,200 entries, with a / n = -1")
+    (finding,) = found(87, 2000)
+    assert finding.bug == "unknown"
+    assert "in 2 of 3,200 entries: [1, 7], [25, 0], with a / n = -1," in finding.evidence
+
+
+def test_row_is_told_apart_from_an_array_in_which_the_search_stopped() -> None:
+    x0 = {"W": np.random.default_rng(0).normal(size=(60, 40)) + 3}
+    right = 3 * x0["W"] ** 2
+    row = right.copy()
+    row[50] *= np.linspace(1.1, 2, 40)
+    (finding,) = check_gradient(lambda p: np.sum(p["W"] ** 3), {"W": row}, x0).findings
+    assert finding[:2] == ("W[50, :]", "one row")
+
+
+def test_row_is_not_told_apart_in_float32_where_all_is_wrong() -> None:
+    shapes = (100, 300, 10)
+    params = neural_network.initial_parameters(shapes, 0, dtype=np.float32)
+    rng = np.random.default_rng(0)
+    args: Any = (rng.normal(size=(20, 100)).astype(np.float32), rng.integers(10, size=20))
+    for name, factor in (("W1", -1), ("W1", 2), ("W2", 2)):
+        a = neural_network.gradient(params, *args)
+        a[name] *= np.float32(factor)
+        report = check_gradient(neural_network.loss, a, params, args=args)
+        bug = "sign" if factor < 0 else "factor"
+        assert [(f.where, f.bug) for f in report.findings] == [(name, bug)]
 
 
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: fault.name)

@@ -58,6 +58,23 @@ def test_batch_size(ratio: float) -> None:
     assert "47 is the length" in finding.evidence
 
 
+def test_n_minus_1_for_n_is_not_called_mean_against_sum() -> None:
+    finding = only(seen(G, G * 19 / 20, W), (20,))
+    assert finding.bug == "batch size"
+    assert "that is 19/20" in finding.evidence
+    assert finding.look_at.endswith("divides by N, the other by N - 1")
+
+
+def test_plain_mean_against_sum_goes_before_half_of_it() -> None:
+    finding = only(seen(G, 10 * G, W), (5, 10))
+    assert finding.evidence.endswith("; 10 is the length of an axis in `args`")
+
+
+def test_root_is_recognised() -> None:
+    assert "a / n = 2.449 (sqrt 6) in" in only(seen(G, 6**0.5 * G, W)).evidence
+    assert "a / n = -0.4082 (-1/sqrt 6) in" in only(seen(G, -(6**-0.5) * G, W)).evidence
+
+
 def test_batch_size_above_a_thousand() -> None:
     assert bugs(seen(G, G / 60_000, W, error=0), (60_000,)) == ["batch size"]
 
@@ -86,6 +103,29 @@ def test_ratio_must_hold_in_every_entry() -> None:
 def test_ratio_through_error_bars() -> None:
     wide = seen(G, 2 * (G + 1e-4 * noise(G.shape, 1)), W, error=1e-3)
     assert bugs(wide) == ["factor"]
+
+
+def test_wide_bars_prove_a_ratio_together() -> None:
+    n = 10 + G
+    a = -n
+    n = n + 1e-2 * noise(n.shape, 1)
+    n[0, 0] *= 1.02  # a kink nearby
+    finding = only(seen(n, a, W, error=0.1))
+    assert finding.evidence == "a / n = -1 in 20 of 20 entries"
+
+
+def test_ratio_known_badly_is_named_only_if_it_has_a_meaning() -> None:
+    rough = G * (1 + 5e-3 * noise(G.shape, 1))
+    assert bugs(seen(rough, 2 * G, W, error=2e-2)) == ["factor"]
+    assert bugs(seen(rough, 2.2 * G, W, error=2e-2)) == ["unknown"]
+
+
+def test_few_flips_are_no_sign_bug() -> None:
+    a = G.copy()
+    a[[0, 1, 3], [2, 4, 1]] *= -1
+    finding = only(seen(G, a, W))
+    assert finding.bug == "unknown"
+    assert "in 3 of 20 entries: [0, 2], [1, 4], [3, 1], with a / n = -1," in finding.evidence
 
 
 def test_bars_as_wide_as_the_gap_prove_nothing() -> None:
@@ -125,6 +165,41 @@ def test_loss_ignores_it() -> None:
     assert bugs(seen(one_moves, G, W)) == ["unknown"]
 
 
+def test_mask_missing_in_the_gradient() -> None:
+    mask = np.tril(np.ones((4, 5)))
+    for a in (G, 2 * W):  # 2 W: as if an L2 term were doubled
+        finding = only(seen(mask * a, a, W))
+        assert finding.bug == "loss ignores it"
+        assert finding.evidence == "n is exactly 0 in 10 of 20 entries, a is not"
+        assert "mask" in finding.look_at
+
+
+def test_constant_term() -> None:
+    finding = only(seen(G + 25, G, W), (25, 4))
+    assert finding.bug == "constant term"
+    assert finding.evidence.startswith("n - a = 25 in 20 of 20 entries; 25 is the length")
+    almost = G.copy()
+    almost[0] += 0.1
+    assert bugs(seen(G + 25, almost, W)) == ["unknown"]
+
+
+def test_chain_rule_of_a_log() -> None:
+    finding = only(seen(G, G * np.exp(-W), W))
+    assert finding.bug == "chain rule"
+    assert "a exp(x) = n in 20 of 20 entries" in finding.evidence
+    assert finding.look_at.endswith("exp(x) is missing")
+    assert "a = n exp(x)" in only(seen(G, G * np.exp(W), W)).evidence
+    assert bugs(seen(G, G * np.exp(-2 * W), W)) == ["unknown"]
+
+
+def test_chain_rule_of_one_entry_must_fit_better() -> None:
+    a = b.copy()
+    a[2] = b[2] / np.exp(1.0)
+    assert only(seen(b, a, np.ones(6), name=""))[:2] == ("[2]", "chain rule")
+    a[2] *= 1.0005
+    assert bugs(seen(b, a, np.ones(6), name="")) == ["one entry"]
+
+
 @pytest.mark.parametrize(
     ("term", "evidence", "look_at"),
     [
@@ -138,6 +213,11 @@ def test_l2_term(term: float, evidence: str, look_at: str) -> None:
     assert finding.bug == "L2 term"
     assert evidence in finding.evidence
     assert look_at in finding.look_at
+
+
+def test_l2_term_divided_by_n() -> None:
+    finding = only(seen(G + 0.5 * W, G + 0.5 / 30 * W, W), (30, 5))
+    assert "divided by 30 if 0.5" in finding.look_at
 
 
 def test_l2_term_but_for_the_bias_in_the_same_vector() -> None:
@@ -266,7 +346,7 @@ LARGE, X = noise((60, 60), 1), noise((60, 60), 2)
 def test_sample(analytic: Any, bug: str) -> None:
     finding = only(sampled(LARGE, analytic, X), (47,))
     assert finding.bug == bug
-    assert bug in ("transposed", "permuted") or "entries measured" in finding.evidence
+    assert bug in ("transposed", "permuted") or "entries looked at" in finding.evidence
 
 
 def test_sample_of_noise_is_never_named() -> None:
