@@ -300,6 +300,16 @@ CATALOGUE: tuple[Fault, ...] = (
         square=True,
     ),
     Fault(
+        name="activations of the step before",
+        right="A, Z = _layers(params, X, hidden)",
+        wrong=(
+            "_, Z = _layers(params, X, hidden)\n"
+            "before = {name: p + 0.1 for name, p in params.items()}\n"
+            "A, _ = _layers(before, X, hidden)"
+        ),
+        why="A was kept from before the last step: every b and W1 are right, the other W are not.",
+    ),
+    Fault(
         name="one-hot forgotten",
         right="dZ[np.arange(len(y)), y] -= 1",
         wrong="pass  # the line was forgotten",

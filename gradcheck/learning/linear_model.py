@@ -70,6 +70,8 @@ def loss(w: Array, X: Array, y: Array) -> Any:
     ------
     ValueError
         If the shapes do not fit each other, or the data hold NaN or infinity.
+    TypeError
+        If `X` is not an array.
 
     Examples
     --------
@@ -99,6 +101,8 @@ def gradient(w: Array, X: Array, y: Array) -> Array:
 
 
 def _check_matrix(X: Array) -> None:
+    if not hasattr(X, "shape"):
+        raise TypeError(f"`X` is a {type(X).__name__}: make it an array, with `np.array`.")
     if np.ndim(X) != 2:
         raise ValueError(
             f"`X` has {np.ndim(X)} dimension(s), but needs 2: one row for each sample and one "

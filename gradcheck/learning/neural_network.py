@@ -110,7 +110,7 @@ def initial_parameters(
     >>> {name: array.shape for name, array in params.items()}
     {'W1': (5, 8), 'b1': (8,), 'W2': (8, 3), 'b2': (3,)}
     """
-    sizes = list(layer_sizes)
+    sizes = list(layer_sizes) if np.iterable(layer_sizes) else []
     if len(sizes) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
         raise ValueError(
             f"`layer_sizes` is {layer_sizes!r}: give positive integers, the number of inputs "
@@ -173,7 +173,10 @@ def loss(
     Raises
     ------
     ValueError
-        If an array is missing or does not fit, a label is out of range, or a name is unknown.
+        If an array is missing or does not fit, the data hold NaN or infinity, a label is out of
+        range, or a name is unknown.
+    TypeError
+        If `X` or a parameter is not an array.
 
     Examples
     --------
@@ -241,8 +244,13 @@ def _check_layers(params: Mapping[str, Array], X: Array) -> int:
             f"`params` has {list(params)} and lacks {missing or 'every layer'}: give W1, b1, W2, "
             "b2 and so on, two arrays for each layer."
         )
+    for name, array in {"X": X, **params}.items():
+        if not hasattr(array, "shape"):
+            seen = type(array).__name__
+            raise TypeError(f"`{name}` is a {seen}: make it an array, with `np.array`.")
     if np.ndim(X) != 2 or len(X) == 0:
         raise ValueError(f"`X` has shape {np.shape(X)}: give one row for each sample.")
+    _check_finite("X", X)  # tanh hides an infinity
     width = X.shape[1]
     for k in range(1, depth + 1):
         W, b = np.shape(params[f"W{k}"]), np.shape(params[f"b{k}"])
@@ -255,6 +263,11 @@ def _check_layers(params: Mapping[str, Array], X: Array) -> int:
     return depth
 
 
+def _check_finite(name: str, values: Array) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(f"`{name}` holds NaN or infinity: remove or fill in those samples.")
+
+
 def _targets(Z: Array, y: Array, output: str) -> Array:
     """Return `y` as the output layer needs it."""
     y = np.asarray(y)
@@ -264,6 +277,7 @@ def _targets(Z: Array, y: Array, output: str) -> Array:
     if output == "linear":
         if y.size != Z.size:
             raise ValueError(f"`y` has shape {y.shape}, but the network gives {Z.shape}.")
+        _check_finite("y", y)
         return y.reshape(Z.shape)
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
         raise ValueError(

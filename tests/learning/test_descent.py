@@ -33,7 +33,15 @@ def test_float32_stays_float32() -> None:
 
 
 @pytest.mark.parametrize(
-    "learning_rate", [0, -0.1, np.inf, np.nan, "0.1", None, 1j, np.array([0.1])]
+    "learning_rate", [1, np.int64(1), np.array(1), np.float32(1), np.array(1.0)]
+)
+def test_any_single_number_is_a_learning_rate(learning_rate: Any) -> None:
+    np.testing.assert_array_equal(descent_step(np.ones(2), np.ones(2), learning_rate), [0, 0])
+
+
+@pytest.mark.parametrize(
+    "learning_rate",
+    [0, -0.1, np.inf, np.nan, "0.1", None, 1j, np.array([0.1]), True, np.True_, np.array(True)],
 )
 def test_refuses_a_learning_rate_that_is_not_a_positive_finite_number(learning_rate: Any) -> None:
     with pytest.raises(ValueError, match=r"`learning_rate` is .* positive finite number"):

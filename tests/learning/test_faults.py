@@ -130,6 +130,12 @@ def test_refuses_an_unknown_name() -> None:
         find("no such bug")
 
 
+@pytest.mark.parametrize("sizes", EQUAL + UNEQUAL)
+def test_old_activations_spoil_all_weights_but_the_first(sizes: tuple[int, ...]) -> None:
+    wrong, right, _ = planted("activations of the step before", sizes)
+    assert wrong_arrays(wrong, right) == [name for name in right if name[0] == "W"][1:]
+
+
 # Does each fault have the signature that the catalogue claims?
 
 

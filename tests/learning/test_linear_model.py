@@ -89,6 +89,11 @@ class TestMisuse:
         with pytest.raises(ValueError, match=r"`X` has 1 dimension\(s\), but needs 2"):
             function(w, X[0], y)
 
+    def test_features_that_are_a_list(self, function: Function, problem: Problem) -> None:
+        w, X, y = problem
+        with pytest.raises(TypeError, match="`X` is a list: make it an array"):
+            function(w, X.tolist(), y)
+
     def test_forgotten_bias_column(self, function: Function, problem: Problem) -> None:
         w, X, y = problem
         with pytest.raises(ValueError, match=r"`w` has shape \(6,\), but `X` has 5 columns"):
@@ -117,3 +122,5 @@ class TestMisuse:
 def test_with_bias_refuses_a_vector() -> None:
     with pytest.raises(ValueError, match="`X` has 1 dimension"):
         linear_model.with_bias(np.ones(3))
+    with pytest.raises(TypeError, match="`X` is a list"):
+        linear_model.with_bias([[1.0], [2.0]])  # type: ignore[arg-type]

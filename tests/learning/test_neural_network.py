@@ -147,7 +147,7 @@ def test_descent_learns_exclusive_or() -> None:
     np.testing.assert_array_equal(neural_network.forward(params, X).argmax(axis=1), y)
 
 
-@pytest.mark.parametrize("sizes", [(), (5,), (5, 0), (5, -1, 2), (5, 2.5)])
+@pytest.mark.parametrize("sizes", [(), (5,), (5, 0), (5, -1, 2), (5, 2.5), 5, None])
 def test_refuses_sizes_that_make_no_network(sizes: Any) -> None:
     with pytest.raises(ValueError, match=r"`layer_sizes` is .* give positive integers"):
         neural_network.initial_parameters(sizes)
@@ -198,6 +198,22 @@ class TestMisuse:
             function(params, X[0], y)
         with pytest.raises(ValueError, match=r"`X` has shape \(0, 5\)"):
             function(params, X[:0], y[:0])
+
+    def test_lists(self, function: Function) -> None:
+        params, X, y = problem((5, 4, 3))
+        with pytest.raises(TypeError, match="`X` is a list: make it an array"):
+            function(params, X.tolist(), y)
+        with pytest.raises(TypeError, match="`W2` is a list"):
+            function(params | {"W2": params["W2"].tolist()}, X, y)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf])
+    def test_data_that_are_not_finite(self, function: Function, bad: float) -> None:
+        params, X, y = problem((5, 4, 3), "linear")
+        for name, data in {"X": X, "y": y}.items():
+            before, data[2, 1] = data[2, 1], bad
+            with pytest.raises(ValueError, match=f"`{name}` holds NaN or infinity"):
+                function(params, X, y, output="linear")
+            data[2, 1] = before
 
     @pytest.mark.parametrize("output", ["softmax", "linear"])
     def test_lengths_that_differ(self, function: Function, output: str) -> None:
