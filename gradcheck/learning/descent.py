@@ -1,6 +1,5 @@
 """One step of gradient descent."""
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,12 @@ def descent_step(params: Any, grad: Any, learning_rate: float) -> Any:
     >>> descent_step({"b1": np.array([1.0])}, {"b1": np.array([4.0])}, 0.5)
     {'b1': array([-1.])}
     """
-    # An array of no dimensions is a number; `True` is none, although Python counts with it.
+    # An array of no dimensions is a number; `True` is none, though Python counts with it.
     rate: Any = learning_rate
     if isinstance(rate, np.ndarray):
         rate = rate[()]
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < np.inf:
+    number = isinstance(rate, int | float | np.integer | np.floating) and rate is not True
+    if not (number and 0 < rate < np.inf):
         raise ValueError(
             f"`learning_rate` is {learning_rate!r}: give a positive finite number, such as 0.1."
         )
