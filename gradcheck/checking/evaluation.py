@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import re
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,7 +59,10 @@ class Loss:
             return "at `x0`"
         array, where, value = nudge[0]
         if np.ndim(value):
-            return "at a step along a direction"
+            moved = [self.parameters.names[k] or "the parameters" for k, _, _ in nudge]
+            x0 = self.parameters.x0
+            size = max(np.max(np.abs(v - x0[k][at]), initial=0.0) for k, at, v in nudge)
+            return f"at a step of up to {size:.2g} along a direction in {', '.join(moved)}"
         before = self.parameters.x0[array][where]
         name = self.parameters.entry_name(array, where)
         return f"with {name} = {value:.17g}, a step of {value - before:.2g}"
@@ -292,20 +296,22 @@ def _call_kept(nudge: Nudge) -> tuple[float, list[tuple[str, type[Warning], str,
 @contextmanager
 def warnings_once() -> Iterator[None]:
     """Pass on each distinct warning of the user's functions once, not once a call."""
-    seen: dict[tuple[str, type[Warning], str, int], Any] = {}
+    seen: dict[tuple[Any, ...], tuple[Any, type[Warning], str, int]] = {}
 
     def collect(
         message: Any, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
     ) -> None:
-        seen[str(message), category, filename, lineno] = message
+        without_numbers = re.sub(r"[-+]?[\d.]+(e[-+]?\d+)?", "", str(message))
+        warning = message, category, filename, lineno
+        seen.setdefault((without_numbers, *warning[1:]), warning)
 
     try:
         with warnings.catch_warnings():
             warnings.showwarning = collect
             yield
     finally:
-        for (_, category, filename, lineno), message in seen.items():
-            warnings.warn_explicit(message, category, filename, lineno)
+        for warning in seen.values():
+            warnings.warn_explicit(*warning)
 
 
 def _in_place(name: str) -> ValueError:

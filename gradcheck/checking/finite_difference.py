@@ -20,6 +20,7 @@ Line = Callable[[Sequence[float]], list[tuple[float, float]]]
 RATIO = 4.0  # between neighbouring steps of the ladder
 MAX_RUNGS, MAX_EXPONENT = 18, 24
 TINY = 1e-300
+UNEVEN = (1.0, 1.81, 3.05, 4.27, 4.93, 6.12, 7.0)  # where noise is looked for, in spacings
 ROUND_OFF = 4.0  # standard deviations of noise that a bar allows for
 
 
@@ -39,9 +40,10 @@ def typical_sizes(x: Array, share: float = 0.01) -> Floats:
 def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
     """Estimate the standard deviation of the noise in the loss, from about 7 calls.
 
-    The k-th differences of equispaced values of a smooth function vanish with the spacing;
-    those of noise with standard deviation s have a mean square of s^2 (2k)! / (k!)^2.
-    The points lie on one side of `x0`, so that a kink at `x0` is not taken for noise.
+    The k-th divided differences of a smooth function, with weights of length 1, vanish with the
+    spacing; those of noise keep its standard deviation. The points lie on one side of `x0`, so
+    that a kink at `x0` is not taken for noise, and at uneven distances: at even ones the roundings
+    of a loss may repeat themselves and look smooth.
 
     A loss that is rounded to a lattice stands still over so short a distance; then the spacing
     widens until it moves, and that first move bounds the noise.
@@ -51,22 +53,24 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
     Moré and Wild (2011), "Estimating computational noise", SIAM J. Sci. Comput. 33, section 3.
     """
     floor = evaluator.eps * abs(evaluator.at_x0) / 3
-    values = [evaluator.at_x0] + [f for _, f in line([j * spacing for j in range(1, 8)])]
-    if not np.all(np.isfinite(values)):
-        values = [evaluator.at_x0] + [f for _, f in line([-j * spacing for j in range(1, 8)])]
-        if not np.all(np.isfinite(values)):
-            return floor
-    differences, mean, median = np.array(values), [], []
+    for side in (spacing, -spacing):
+        points = [(0.0, evaluator.at_x0), *line([side * distance for distance in UNEVEN])]
+        t, values = np.array(points).T
+        if np.all(np.isfinite(values)):
+            break
+    else:
+        return floor
+    t = t / spacing if np.all(np.diff(np.abs(t)) > 0) else np.array([0.0, *UNEVEN])
+    mean, median = [], []
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(1, 7):
-            differences = np.diff(differences)
-            expected = math.sqrt(math.factorial(2 * k)) / math.factorial(k)
-            mean.append(float(np.linalg.norm(differences)) / math.sqrt(8 - k) / expected)
-            median.append(float(np.median(np.abs(differences))) / expected)
+            differences = np.abs(_divided_differences(t, values - values[0], k))
+            mean.append(float(np.linalg.norm(differences)) / math.sqrt(differences.size))
+            median.append(float(np.median(differences)))
     if np.count_nonzero(np.diff(values)) > 3:
-        # A kink among the points makes few of the second and third differences large. On a
-        # lattice most may be 0: that is no proof of silence.
-        typical = 4 * max(median[1:3]) or math.inf
+        # A kink among the points makes few of the second differences large. On a lattice most may
+        # be 0: that is no proof of silence.
+        typical = 4 * median[1] or math.inf
         return max(floor, min(float(np.median(mean[2:])), typical))
     # A plateau: a constant loss never moves, and then there is no noise to speak of.
     for step in spacing * 8 * 4.0 ** np.arange(14):
@@ -77,6 +81,16 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
             # Smooth losses that are merely flat move little by little, a lattice all at once.
             return max(floor, 0.3 * abs(value - evaluator.at_x0))
     return floor
+
+
+def _divided_differences(t: Floats, values: Floats, order: int) -> Floats:
+    """Return the divided differences of an order, with weights scaled to length 1."""
+    runs = np.lib.stride_tricks.sliding_window_view(np.arange(t.size), order + 1)
+    apart = t[runs][:, :, None] - t[runs][:, None, :] + np.eye(order + 1)
+    weights = 1 / np.prod(apart, axis=2)
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    differences: Floats = np.sum(weights * values[runs], axis=1)
+    return differences
 
 
 def moved(x: Any, step: Any) -> Any:

@@ -26,7 +26,8 @@ class Parameters:
     ----------
     tree : the copy, with the structure of `x0`; this is what `fun` is called with.
     names : how a reader finds each array, such as ``W2``, ``[0].b`` or ``""`` for a bare array.
-    flats : one-dimensional views into the arrays of `tree`.
+    arrays : those of `tree`, in the order of `names`.
+    flats : one-dimensional views into them.
     x0 : one-dimensional copies, what `flats` held at the start.
     """
 
@@ -46,6 +47,7 @@ class Parameters:
                 raise ValueError(f"{place} holds NaN or infinity: start from finite parameters.")
         if not sum(array.size for array in arrays):
             raise ValueError("`x0` is empty: there is no parameter to check.")
+        self.arrays = arrays
         self.tree = _rebuild(x0, iter(arrays))
         self.shapes = [array.shape for array in arrays]
         self.flats = [array.reshape(-1) for array in arrays]
@@ -98,8 +100,9 @@ class Parameters:
 
     def changed(self) -> str | None:
         """Return the name of the first array that is no longer what `x0` was, if any."""
-        for name, flat, before in zip(self.names, self.flats, self.x0, strict=True):
-            if not np.array_equal(flat, before, equal_nan=True):
+        now = dict(leaves(self.tree))
+        for name, array, flat, x0 in zip(self.names, self.arrays, self.flats, self.x0, strict=True):
+            if now.get(name) is not array or not np.array_equal(flat, x0, equal_nan=True):
                 return name or "the array"
         return None
 

@@ -205,6 +205,7 @@ def slow(params, X, y):
 def show(done, total):
     if done == 10:
         print("started", flush=True)
+        time.sleep(60)  # until the signal comes
 
 if __name__ == "__main__":
     try:
@@ -226,7 +227,7 @@ def test_interrupt_leaves_arrays_untouched_and_workers_stopped(tmp_path: Path) -
         assert running.stdout is not None
         assert running.stdout.readline() == "started\n"
         running.send_signal(signal.SIGINT)
-        said, _ = running.communicate(timeout=30)
+        said, _ = running.communicate(timeout=120)
     assert said == "interrupted True []\n"
 
 
