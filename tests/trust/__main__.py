@@ -23,7 +23,7 @@ def main() -> int:
         if lines:
             print(name, *lines, sep="\n- ", end="\n\n")
     for reason, count in results.untold.items():
-        print(f"{count} plants not counted: {reason}.")
+        print(f"{count} plants left out: {reason}.")
     print(f"{results.seeds} seeds, {results.seconds:.0f} seconds.")
     return 0 if results.reached else 1
 

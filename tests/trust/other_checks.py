@@ -97,7 +97,7 @@ def cases(seed: int) -> Iterator[tuple[str, Loss, np.ndarray, np.ndarray]]:
         loss, x = loss_of(case), flat(case.x0)
         yield case.kind, loss, flat(case.grad(case.x0, *case.args)), x
         for plant in plants(case, seed) if not case.at_minimum else ():
-            if plant.visible:
+            if not plant.left_out:
                 yield "wrong", loss, flat(plant.gradient), x
     for wrong in wrong_cases(seed):
         gradient = flat(wrong.grad(wrong.x0, *wrong.args))

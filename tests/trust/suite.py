@@ -172,8 +172,8 @@ def _power(
     case: Case, seed: int, outcome: _Outcome, missed: list[str], untold: Counter[str]
 ) -> None:
     for plant in plants(case, seed):
-        if not plant.visible and case.dtype == "float64":
-            untold["below what a finite difference of this loss can tell"] += 1
+        if plant.left_out and case.dtype == "float64":
+            untold[plant.left_out] += 1
             continue
         text = f"{plant.name}: {case.name}, seed {seed}"
         try:
@@ -184,7 +184,7 @@ def _power(
         resolution = list(report.resolution.values())
         told = any(resolution[k] < plant.relative_error for k in plant.arrays)
         if case.dtype == "float32" and report.passed and not told:
-            untold["float32, below the resolution the report states"] += 1
+            untold["smaller than the resolution the report states, float32"] += 1
             continue
         outcome.planted += 1
         if report.passed or not report.wrong:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from tests.trust.confusion import Answer
     from tests.trust.suite import Results, Row
 
-FUNCTIONS = 400  # random functions whose error bars are measured
 EVERY = 7  # of the networks in which a fault can be planted, one in this many
 LAYERS = {"layer"}  # names a place, not a bug
 LIMITS = """
@@ -37,10 +36,12 @@ in saying which entry is wrong.
 
 def main() -> None:
     """Print the figures, the tables that compare, and the whole tables folded away."""
-    results = run(1, functions=FUNCTIONS)
+    results = run(1)
     print("| Figure | Reached | Goal |\n|---|---|---|")
     for figure, reached, goal, held in results.figures():
         print(f"| {figure} | {reached} | {goal}{'' if held else ', **missed**'} |")
+    for reason, count in results.untold.items():
+        print(f"\nPlants left out: {count} {reason}.")
     print("\n### Right gradients, by kind\n")
     print("| Kind | Accepted | Plants caught | Verdicts, entry by entry |\n|---|---|---|---|")
     for kind in dict.fromkeys(row.kind for row in results.right):
