@@ -341,6 +341,7 @@ LARGE, X = noise((60, 60), 1), noise((60, 60), 2)
         (LARGE[::-1], "permuted"),
         (np.roll(LARGE, 1, axis=1), "permuted"),
         (noise((60, 60), 3), "unknown"),
+        (LARGE - 25, "unknown"),
     ],
 )
 def test_sample(analytic: Any, bug: str) -> None:
