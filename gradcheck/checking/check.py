@@ -139,7 +139,7 @@ def check_gradient(
         evaluator.finish()
     names = parameters.names
     if search is None:
-        resolution = {names[c.array]: _resolution(c) for c in checked}
+        resolution = {names[c.array]: c.resolution() for c in checked}
     else:
         resolution = dict(zip(names, search.resolution, strict=True))
     explained = search is None or search.explained
@@ -289,7 +289,8 @@ def _columns(
     settled = blind <= 1  # an array wrong throughout would have shown
     if settled:
         numerical[:] = analytic
-        error[:] = blind * np.linalg.norm(analytic) / math.sqrt(analytic.size or 1)
+        known = analytic[np.isfinite(analytic)]
+        error[:] = blind * np.linalg.norm(known) / math.sqrt(known.size or 1)
     for where in excluded:
         numerical[where] = np.nan
     for c in checked:
@@ -299,16 +300,3 @@ def _columns(
     columns = (parameters.x0[k], analytic, numerical, error)
     x, a, n, e = (column.reshape(shape) for column in columns)
     return ArrayCheck(name, x, a, n, e, wrong.reshape(shape), settled)
-
-
-def _resolution(checked: CheckedArray) -> float:
-    """Return the smallest error in one entry that would have been seen, in typical entries."""
-    smooth = checked.verdict != Verdict.KINK  # a kink is said, entry by entry
-    if not np.any(smooth):
-        return 0.0
-    with np.errstate(all="ignore"):
-        size = np.fmax(np.abs(checked.analytic.astype(float)), np.abs(checked.numerical))
-        typical = float(np.linalg.norm(size[smooth])) / math.sqrt(np.count_nonzero(smooth))
-        # The slope may be off by its bar as well, and take the side of the error.
-        blind = float(np.max(checked.allowed[smooth] + checked.error[smooth]))
-    return blind / typical if typical else math.inf

@@ -16,6 +16,7 @@ import numpy as np
 from gradcheck.checking.entries import SURE, EntryJudge
 from gradcheck.checking.evaluation import Evaluator
 from gradcheck.checking.finite_difference import (
+    REALISED,
     Estimate,
     Floats,
     Ladder,
@@ -23,6 +24,7 @@ from gradcheck.checking.finite_difference import (
     first_steps,
     random_numbers,
     random_weights,
+    rounding,
     typical_sizes,
 )
 from gradcheck.checking.parameters import Array
@@ -241,7 +243,9 @@ class Search:
             sample = np.sort(self.rng.choice(indices, CLOSER, replace=False))
             self.complete = False
         if sample.size:
-            self.kinked |= bool(np.any(self._look(k, sample).verdict == Verdict.KINK))
+            looked = self._look(k, sample)
+            self.kinked |= bool(np.any(looked.verdict == Verdict.KINK))
+            self.excused[k] = max(self.excused[k], looked.resolution(self.finite[k]))
             self.notes.append(
                 f"Along {what} the loss has kinks, ends or never settles, and a direction cannot "
                 f"judge: {sample.size:,} of {indices.size:,} were looked at one by one."
@@ -305,7 +309,8 @@ class Search:
         else:
             own = first_steps(np.array([math.sqrt(predicted)]), np.ones(1), self.noise)
             step = self.step or float(own[0])
-        ladder = Ladder(line, self.evaluator, self.noise, step)
+        blur = rounding(self.evaluator, parts)
+        ladder = Ladder(line, self.evaluator, self.noise, max(step, REALISED * blur), blur)
         if parent is not None and (rung := ladder.measure(0.0)) is not None:
             bar = parent.truncation + rung.bar
             quick = Residual(rung.slope, bar, parent.truncation, 0.0, slack, rung.step, within_rtol)
@@ -321,6 +326,8 @@ class Search:
         best = ladder.climb(enough)
         if best is None:
             return None
+        # At a minimum, no slope is known nearer than it changes over a few roundings.
+        slack = math.hypot(slack, ladder.bend(10 * blur))
         terms = best.value, best.error, best.truncation, best.kink
         closer = ladder.closer(best)
         fine = all(abs(r.slope) <= SURE * r.bar + abs(r.jump) / 2 + slack for r in closer)
@@ -335,17 +342,17 @@ class Search:
     def _sharpen(self, region: Region, residual: Residual) -> None:
         """Note what error in one entry of each array a clean direction would have shown."""
         self.step = residual.step if region.last - region.first > 1 else self.step
-        for k, where, d in self._parts(region):
+        for k, _, d in self._parts(region):
             if d.size:
-                sharpness = self._relative(k, where, d, residual.certain)
+                sharpness = self._relative(k, d, residual.certain)
                 self.sharpness[k] = min(self.sharpness[k], max(sharpness, self.rtol))
 
-    def _relative(self, k: int, where: Any, d: Floats, change: float) -> float:
+    def _relative(self, k: int, d: Floats, change: float) -> float:
         """Return which error, in typical entries, makes a change in the entry that moves least."""
-        moved = d != 0
-        typical = float(np.linalg.norm(self.finite[k][where] * moved))
-        typical /= math.sqrt(np.count_nonzero(moved) or 1)
-        least = float(np.min(np.abs(d), where=moved, initial=math.inf))
+        among = self.direction[k] != 0  # typical of the array, however small the region
+        typical = float(np.linalg.norm(self.finite[k] * among))
+        typical /= math.sqrt(np.count_nonzero(among) or 1)
+        least = float(np.min(np.abs(d), where=d != 0, initial=math.inf))
         return change / (typical * least) if typical else math.inf
 
     def _search(self, region: Region, residual: Residual) -> None:
@@ -371,8 +378,8 @@ class Search:
             if not np.any(self._parts(part)[0][2]):
                 continue  # meanwhile excluded
             if _size(part) <= LEAF:
-                k, where, d = self._parts(part)[0]
-                excused = self._relative(k, where, d, abs(found.value))
+                k, _, d = self._parts(part)[0]
+                excused = self._relative(k, d, abs(found.value))
                 if np.all(self._look(k, self._indices(part)).verdict == Verdict.AGREE):
                     # The bars of single entries are wider, and could not tell.
                     self.excused[k] = max(self.excused[k], excused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -89,14 +90,22 @@ class EntryJudge:
         # float64 that is far below any error bar, unless the units of the entries differ.
         eps = float(np.finfo(analytic.dtype).eps)
         largest = float(np.max(np.abs(analytic[np.isfinite(analytic)]), initial=0.0))
-        self.grain = 10 * eps * largest if eps > 1e-10 else 0.0
+        coarse = 10 * eps * largest if eps > 1e-10 else 0.0
+        # Where a parameter cancels out, as a bias before a batch norm, what is left of its
+        # gradient is rounding, as large as that of the loss over the size of the parameter.
+        self.grain: Floats = np.maximum(coarse, 30 * noise / scale)
+        # A few roundings of each parameter; at a minimum, no slope is known nearer than that.
+        self.rounding = (
+            10 * float(np.finfo(x.dtype).eps) * np.where(self.x != 0, np.abs(self.x), scale)
+        )
         self.points = np.zeros((index.size, 2), dtype=x.dtype)
         self.losses = np.zeros((index.size, 2))
 
-    def allowed(self, analytic: Floats | float, numerical: Floats | float) -> Floats:
-        """Return the allowed difference, the error bar not included."""
-        larger: Floats = np.maximum(np.abs(analytic), np.abs(numerical))
-        return self.atol + self.rtol * larger + self.grain
+    def allowed(self, rows: Any, numerical: Floats | float) -> Floats:
+        """Return the allowed difference of some entries, the error bar not included."""
+        larger: Floats = np.maximum(np.abs(self.analytic[rows]), np.abs(numerical))
+        tolerance: Floats = self.atol + self.rtol * larger + self.grain[rows]
+        return tolerance
 
     def check_all(self, budget: int) -> None:
         """Judge every entry; look twice at some while fewer than `budget` calls are spent.
@@ -153,8 +162,10 @@ class EntryJudge:
             rounding = self.evaluator.eps * np.abs(self.losses[rows]).max(axis=1) / 3
             bar = ROUND_OFF * np.maximum(self.noise, rounding) / ((up + down) / 2)
             difference = np.abs(self.analytic[rows] - numerical)
-            allowed = self.allowed(self.analytic[rows], numerical)
-            fits: Array = (difference <= allowed + bar) & np.isfinite(self.analytic[rows])
+            allowed = self.allowed(rows, numerical)
+            # An infinite slope would make the allowed difference infinite as well.
+            known = np.isfinite(self.analytic[rows]) & np.isfinite(numerical)
+            fits: Array = (difference <= allowed + bar) & known
         c.numerical[rows], c.error[rows], c.allowed[rows] = numerical, bar, allowed + bar
         c.reason[rows] = np.where(difference <= allowed, Reason.GRADIENT, Reason.ROUND_OFF)
         c.verdict[rows] = Verdict.AGREE
@@ -175,12 +186,12 @@ class EntryJudge:
             for p, f in zip(self.points[row], self.losses[row], strict=True)
         )
         ladder.add(0.0, up, down)
+
+        def enough(e: Estimate) -> bool:
+            return self._settled(row, e, ladder.confirmed(e), sharper)
+
         if self.step is None:
-            best = ladder.climb(
-                lambda e: self._settled(row, e, ladder.confirmed(e), sharper),
-                limit,
-                second=1.0 if sharper else -1.0,
-            )
+            best = ladder.climb(enough, limit, second=1.0 if sharper else -1.0)
         else:
             best = ladder.fixed()
         if best is None:
@@ -194,7 +205,16 @@ class EntryJudge:
             return Verdict.UNRESOLVED
         if best.kinked and not ladder.closer(best):
             ladder.measure(ladder.lowest - 1)
+        self.grain[row] = max(self.grain[row], ladder.bend(self.rounding[row]))
         verdict, reason, chosen = self._judge(row, best, ladder)
+        vague = best.error + best.kink > 1e-3 * abs(best.value)
+        if verdict is Verdict.WRONG and vague and self.step is None:
+            # A loss that waves many times within the steps has slopes that all miss it: before
+            # that is held against the gradient, look as close as the noise permits.
+            nearest = ladder.nearest(0.1 * abs(self.analytic[row] - best.value))
+            if nearest < ladder.lowest - 1:
+                best = ladder.climb(enough, second=nearest) or best
+                verdict, reason, chosen = self._judge(row, best, ladder)
         if verdict is Verdict.UNRESOLVED and limit < MAX_RUNGS:
             return verdict  # the ladder was cut short: what the two calls said stands
         error = SURE * chosen.error + (chosen.kink if verdict is not Verdict.AGREE else 0.0)
@@ -207,7 +227,7 @@ class EntryJudge:
 
     def _settled(self, row: int, e: Estimate, confirmed: bool, sharper: bool) -> bool:
         """Whether more rungs would tell nothing new of an entry."""
-        allowed = float(self.allowed(self.analytic[row], e.value))
+        allowed = float(self.allowed(row, e.value))
         difference, bar = abs(self.analytic[row] - e.value), e.error + e.kink
         if difference <= allowed + e.error and not sharper:
             return bar <= max(allowed, 3 * e.round_off)
@@ -230,7 +250,7 @@ class EntryJudge:
             reach = 3 * (best.error + best.kink)
             sharp += [e for e in ladder.estimates() if e.error + e.kink <= reach]
         for e in sharp:
-            allowed, difference = float(self.allowed(a, e.value)), abs(a - e.value)
+            allowed, difference = float(self.allowed(row, e.value)), abs(a - e.value)
             if difference <= allowed:
                 return Verdict.AGREE, Reason.GRADIENT, e
             if difference <= allowed + SURE * e.error:
@@ -238,28 +258,29 @@ class EntryJudge:
                 if e.truncation > max(10 * e.round_off, allowed, 0.1 * max(abs(a), abs(e.value))):
                     return Verdict.UNRESOLVED, Reason.TRUNCATION, e
                 return Verdict.AGREE, Reason.ROUND_OFF, e
-            if e.settled and difference <= allowed + SURE * e.error + e.kink:
+            if best.settled and e.settled and difference <= allowed + SURE * e.error + e.kink:
                 if e.kinked:
                     return Verdict.KINK, Reason.KINK, e
                 return Verdict.AGREE, Reason.NOISE, e
         closer = ladder.closer(best)
         # Slopes that still run away at the smallest steps, as where the loss jumps, settle nothing.
-        if not closer and not best.settled:
+        if not best.settled and all(abs(rung.jump) > 10 * rung.bar for rung in closer):
             return Verdict.UNRESOLVED, Reason.TRUNCATION, best
         # With kinks within the step, a smaller one must object to the gradient as well.
         if closer and best.kinked:
             views = [Estimate(r.slope, 0.0, r.bar, abs(r.jump) / 2, r.step) for r in closer]
-            if not any(self._objects(a, view) for view in views):
+            if not any(self._objects(row, view) for view in views):
                 return Verdict.AGREE, Reason.NOISE, views[0]
         return Verdict.WRONG, Reason.GRADIENT, best
 
-    def _objects(self, a: float, e: Estimate) -> bool:
-        return abs(a - e.value) > float(self.allowed(a, e.value)) + SURE * e.error + e.kink
+    def _objects(self, row: int, e: Estimate) -> bool:
+        difference = abs(float(self.analytic[row]) - e.value)
+        return difference > float(self.allowed(row, e.value)) + SURE * e.error + e.kink
 
     def _note(
         self, row: int, numerical: float, error: float, verdict: Verdict, reason: Reason
     ) -> None:
         c = self.checked
         c.numerical[row], c.error[row] = numerical, error
-        c.allowed[row] = float(self.allowed(self.analytic[row], numerical)) + error
+        c.allowed[row] = float(self.allowed(row, numerical)) + error
         c.verdict[row], c.reason[row] = verdict, reason

@@ -109,7 +109,9 @@ class Evaluator:
                 f"`fun` returned {_short(first)}{shape}, not one real number: "
                 "reduce it to a scalar, for example with `.sum()`."
             )
-        self.eps = float(np.finfo(kind).eps if np.issubdtype(kind, np.floating) else 2.0**-52)
+        # A longer float than Python's is rounded to one.
+        eps = float(np.finfo(kind).eps) if np.issubdtype(kind, np.floating) else 0.0
+        self.eps = max(eps, 2.0**-52)
         self.refuse_changed_input()
         self.loss = Loss(fun, parameters, args)
         self.at_x0 = float(first)

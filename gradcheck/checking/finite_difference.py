@@ -22,6 +22,7 @@ MAX_RUNGS, MAX_EXPONENT = 18, 24
 TINY = 1e-300
 UNEVEN = (1.0, 1.81, 3.05, 4.27, 4.93, 6.12, 7.0)  # where noise is looked for, in spacings
 ROUND_OFF = 4.0  # standard deviations of noise that a bar allows for
+REALISED = 64.0  # roundings of x below which a step along a direction would not lead along it
 
 
 def typical_sizes(x: Array, share: float = 0.01) -> Floats:
@@ -150,6 +151,18 @@ def direction_line(
     return line
 
 
+def rounding(evaluator: Evaluator, parts: Sequence[tuple[int, Any, Floats]]) -> float:
+    """Return the step along a direction that is as long as the rounding of the points on it."""
+    x0 = evaluator.parameters.x0
+    lengths = [float(np.linalg.norm(d)) for _, _, d in parts]
+    roundings = [
+        float(np.finfo(x0[k].dtype).eps) * float(np.linalg.norm(x0[k][where] * (d != 0)))
+        for k, where, d in parts
+    ]
+    length = math.hypot(*lengths)
+    return math.hypot(*roundings) / length if length else 0.0
+
+
 def central(forward: Any, backward: Any, up: Any, down: Any) -> Any:
     """Return the central slope from the one-sided ones at steps `up` and `down`, both positive.
 
@@ -211,8 +224,11 @@ class Ladder:
     Ridders (1982), "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4.
     """
 
-    def __init__(self, line: Line, evaluator: Evaluator, noise: float, step: float) -> None:
+    def __init__(
+        self, line: Line, evaluator: Evaluator, noise: float, step: float, rounding: float = 0.0
+    ) -> None:
         self.line, self.evaluator, self.noise, self.step = line, evaluator, noise, step
+        self.rounding = rounding  # of the points on the line, in units of its step
         self.rungs: dict[float, Rung] = {}
         self.lowest = 0.0  # the smallest exponent of 4 that was tried
         self.ceiling: float = MAX_EXPONENT  # above it the loss was not finite
@@ -250,6 +266,18 @@ class Ladder:
             return None
         wider = self.rungs.get(0.5, here)
         return Estimate(here.slope, abs(wider.slope - here.slope), here.bar, 0.0, here.step)
+
+    def nearest(self, bar: float) -> float:
+        """Return the smallest exponent at which round-off is still below `bar`."""
+        if not 0 < bar < math.inf:
+            return self.lowest
+        noise = max(self.noise, self.evaluator.eps * abs(self.evaluator.at_x0) / 3)
+        step = max(ROUND_OFF * noise / bar, TINY)
+        return max(-MAX_EXPONENT, math.ceil(math.log(step / self.step, RATIO)))
+
+    def bend(self, distance: float) -> float:
+        """Return by how much the slope changes over a distance: by no more than kinks allow."""
+        return min(abs(rung.jump) * (distance / rung.step) for rung in self.rungs.values())
 
     def closer(self, best: Estimate) -> list[Rung]:
         """Return the rungs below an estimate, the largest first."""
@@ -291,7 +319,7 @@ class Ladder:
         """Return the exponent of the next rung, or None where no rung would help."""
         if best is None:
             wanted = self.lowest - (1 if self.rungs else 2)
-            return wanted if wanted >= -MAX_EXPONENT else None
+            return wanted if wanted >= self._floor else None
         exponents = sorted(self.rungs)
         small, big = next(
             pair for pair in itertools.pairwise(exponents) if self.rungs[pair[0]].step == best.step
@@ -307,7 +335,14 @@ class Ladder:
             wanted = self.lowest - 2
         else:
             return None
-        return wanted if -MAX_EXPONENT <= wanted <= self.ceiling else None
+        return wanted if self._floor <= wanted <= self.ceiling else None
+
+    @property
+    def _floor(self) -> float:
+        """The smallest exponent at which the points still lie on the line."""
+        if not self.rounding:
+            return -MAX_EXPONENT
+        return max(-MAX_EXPONENT, math.log(REALISED * self.rounding / self.step, RATIO))
 
     def measure(self, exponent: float) -> Rung | None:
         """Take the losses of one rung, and add it."""
@@ -348,7 +383,7 @@ class Ladder:
             return None
         step = (up - down) / 2
         noise = max(self.noise, self.evaluator.eps * max(abs(f_up), abs(f_down)) / 3)
-        return Rung(step, slope, jump, factor * noise / step)
+        return Rung(step, slope, jump, (factor * noise + abs(slope) * self.rounding) / step)
 
 
 def first_steps(slope: Floats, scale: Floats, noise: float) -> Floats:
@@ -517,24 +552,30 @@ def directional_derivative(
         # The length over which the parameters change by as much as they are.
         relative = [np.abs(d) / typical_sizes(x) for d, x in zip(along, parameters.x0, strict=True)]
         scale = 1.0 / max(float(np.max(r, initial=0.0)) for r in relative)
+        parts = [(k, slice(None), d.astype(float)) for k, d in enumerate(along)]
         found = _slope(
             evaluator,
-            direction_line(
-                evaluator, [(k, slice(None), d.astype(float)) for k, d in enumerate(along)]
-            ),
+            direction_line(evaluator, parts),
             noise,
             scale,
             step,
+            rounding(evaluator, parts),
         )
         evaluator.finish()
     return found
 
 
 def _slope(
-    evaluator: Evaluator, line: Line, noise: float, scale: float, step: float | None
+    evaluator: Evaluator,
+    line: Line,
+    noise: float,
+    scale: float,
+    step: float | None,
+    rounding: float = 0.0,
 ) -> Derivative:
     """Return the best slope along a line, or the one that belongs to a given step."""
-    ladder = Ladder(line, evaluator, noise, 1e-3 * scale if step is None else step)
+    first = max(1e-3 * scale, REALISED * rounding) if step is None else step
+    ladder = Ladder(line, evaluator, noise, first, rounding)
     best = ladder.climb() if step is None else ladder.fixed()
     if best is None:
         return Derivative(math.nan, math.inf)

@@ -141,6 +141,23 @@ class CheckedArray:
         reason = np.full(n, Reason.GRADIENT, dtype=np.uint8)
         return cls(array, index, analytic, numerical, error, allowed, verdict, reason)
 
+    def resolution(self, gradient: Array | None = None) -> float:
+        """Return the smallest error in one entry that would have been seen, in typical entries.
+
+        Typical of those in `gradient`; by default of those looked at, by their larger value.
+        """
+        smooth = self.verdict != Verdict.KINK  # a kink is said, entry by entry
+        if not np.any(smooth):
+            return 0.0
+        with np.errstate(all="ignore"):
+            if gradient is None:
+                gradient = np.fmax(np.abs(self.analytic.astype(float)), np.abs(self.numerical))
+                gradient = gradient[smooth]
+            typical = float(np.linalg.norm(gradient)) / math.sqrt(gradient.size)
+            # The slope may be off by its bar as well, and take the side of the error.
+            blind = float(np.max(self.allowed[smooth] + self.error[smooth]))
+        return blind / typical if typical else math.inf
+
     def badness(self) -> Floats:
         """Return a number to sort by: the verdict, and in what failed, the relative error.
 
@@ -148,7 +165,7 @@ class CheckedArray:
         """
         with np.errstate(all="ignore"):
             larger = np.fmax(np.abs(self.analytic), np.abs(self.numerical))
-            relative_error = np.round(np.abs(self.analytic - self.numerical) / larger, 3)
+            relative_error = np.round(np.abs(self.analytic / larger - self.numerical / larger), 3)
         relative_error = np.where(np.isnan(relative_error), 2.0, relative_error)
         failed = self.verdict != Verdict.AGREE
         return self.verdict - np.where(failed, relative_error / 3, 0.0)

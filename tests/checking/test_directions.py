@@ -526,6 +526,56 @@ def test_peak_memory_of_a_wrong_gradient_is_a_few_vectors() -> None:
     assert peak_in_vectors(gradient, x0) <= 8
 
 
+def test_no_step_so_short_that_rounding_turns_it_aside() -> None:
+    w = np.array([0.8, 0.5, 0.8, 0.0, 1.3, 1.1, 1.2, 0.7])
+    right = np.zeros(8)
+    right[3] = np.prod(np.delete(w, 3))
+    assert check_gradient(np.prod, right, w, method="directions").passed
+    wrong = right.copy()
+    wrong[5] = 0.16
+    assert not check_gradient(np.prod, wrong, w, method="directions").passed
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_resolution_counts_what_a_large_entry_may_hide_within_rtol(share: float) -> None:
+    rng = np.random.default_rng(0)
+    scale, x0 = np.ones(500), rng.normal(size=500)
+    scale[7] = 1000.0
+    right = scale * np.cos(x0)
+    wrong = right.copy()
+    wrong[7] *= 1 + share * 1e-6
+    report = check_gradient(lambda w: scale @ np.sin(w), wrong, x0, method="directions")
+    hidden = abs(wrong[7] - right[7]) / np.sqrt(np.mean(right**2))
+    assert report.passed
+    assert report.resolution[""] >= 0.9 * hidden
+
+
+def test_resolution_counts_the_entries_that_were_looked_at() -> None:
+    x0 = np.array([0.0, 0.0, 0.0, 0.8, -0.3, -0.07])
+    right = 1.1 * np.abs(x0) ** 0.1 * np.sign(x0) + 1
+
+    def fun(w: Any) -> Any:
+        return np.sum(np.abs(w) ** 1.1 + w)
+
+    wrong = right.copy()
+    wrong[2] *= 1.001
+    report = check_gradient(fun, wrong, x0, method="directions")
+    assert not report.passed or report.resolution[""] > 1e-3 / np.sqrt(np.mean(right**2))
+
+
+@pytest.mark.parametrize("method", ["entries", "directions"])
+@pytest.mark.parametrize("seed", range(10))
+def test_waves_far_shorter_than_the_parameter(seed: int, method: str) -> None:
+    x0 = 1.7e9 + np.random.default_rng(seed).normal(size=5)
+    right = np.cos(x0 - 1.7e9)
+
+    def fun(w: Any) -> Any:
+        return np.sum(np.sin(w - 1.7e9))
+
+    assert not check_gradient(fun, right, x0, method=method).wrong  # at worst unresolved
+    assert not check_gradient(fun, -right, x0, method=method).passed
+
+
 def test_regions_that_cut_a_row_say_where() -> None:
     x0 = {"W": np.random.default_rng(0).normal(size=(3, 20)) + 3}
     gradient = 3 * x0["W"] ** 2

@@ -298,16 +298,18 @@ def test_nan_all_round_is_unresolved_and_no_proof_against_the_gradient(analytic:
     assert "not finite beside the point" in str(report)
 
 
-def test_slopes_that_never_settle_are_unresolved_for_truncation() -> None:
-    def loss(w: float) -> float:
-        return w * (2 + math.sin(10 * math.log(abs(w)))) if w else 0.0
-
-    entry = one(loss, 2.0, 0.0)
-    assert (entry.verdict, entry.reason) == ("unresolved", "truncation")
-    report = check(lambda w: loss(float(w[0])), np.array([2.0]), np.zeros(1))
+@pytest.mark.parametrize("analytic", [0.0, 2.0, -2.0, 50.0, 1e3])
+@pytest.mark.parametrize("x0", [0.0, 0.7])
+@pytest.mark.parametrize("jump", [1e-8, 1e-3, 1.0, 1e3])
+def test_slopes_that_never_settle_are_unresolved_for_truncation(
+    jump: float, x0: float, analytic: float
+) -> None:
+    """Where the loss jumps there is no slope, and no gradient lies between two slopes."""
+    report = check(lambda w: 2 * w[0] + jump * (w[0] > x0), np.array([analytic]), np.array([x0]))
     assert not report.passed
+    (entry,) = report.unresolved
+    assert entry.reason == "truncation"
     assert "the slopes never settle" in str(report)
-    assert one(loss, -2.0, 0.0).verdict == one(loss, 50.0, 0.0).verdict == "wrong"
 
 
 def jitter(w: Any) -> float:
@@ -551,3 +553,48 @@ def test_a_step_below_the_spacing_of_floats_still_says_something_true() -> None:
     report = check(lambda w: np.sum(np.sqrt(w)), lambda w: 0.5 / np.sqrt(w), x0, step=1e-12)
     assert report.passed
     assert report.resolution[""] > 1e-6
+
+
+# ---------------------------------------------------------------- found by attack
+
+
+@pytest.mark.parametrize("outside", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("x", [0.0, 1.0])
+def test_an_infinite_loss_on_one_side_excuses_nothing(outside: float, x: float) -> None:
+    def fun(w: float) -> float:
+        return math.sin(w) if 0 <= w <= 1 else outside
+
+    assert one(fun, math.cos(x), x).verdict == "agree"
+    assert one(fun, -math.cos(x), x).verdict == "wrong"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_bias_before_a_batch_norm_has_no_gradient_but_rounding(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    X, v, y = rng.normal(size=(32, 5)), rng.normal(size=6), rng.normal(size=32)
+
+    def forward(p: Any) -> tuple[Any, Any, Any]:
+        Z = X @ p["W"] + p["b"]
+        deviation = Z.std(axis=0)
+        N = (Z - Z.mean(axis=0)) / deviation
+        return N, deviation, np.tanh(N)
+
+    def fun(p: Any) -> Any:
+        return np.mean((forward(p)[2] @ v - y) ** 2)
+
+    def grad(p: Any) -> Any:
+        N, deviation, A = forward(p)
+        dN = np.outer(2 * (A @ v - y) / len(y), v) * (1 - A**2)
+        dZ = (dN - dN.mean(axis=0) - N * (dN * N).mean(axis=0)) / deviation
+        return {"W": X.T @ dZ, "b": dZ.sum(axis=0)}
+
+    report = check(fun, grad, {"W": rng.normal(size=(5, 6)), "b": rng.normal(size=6)})
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_data_that_the_parameters_fit_exactly(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    A, w = rng.normal(size=(30, 6)), rng.normal(size=6)
+    y = A @ w
+    assert check(lambda w: np.mean((A @ w - y) ** 2), 2 * A.T @ (A @ w - y) / 30, w).passed

@@ -1,6 +1,7 @@
 """The loss is called as little as possible, counted, restored exactly, and never misrepresented."""
 
 import itertools
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal
@@ -600,3 +601,55 @@ def test_a_bar_without_tqdm_says_how_to_get_it(monkeypatch: Any) -> None:
 def test_progress_is_true_or_callable(progress: Any) -> None:
     with pytest.raises(TypeError, match=r"`progress` is .*callable"):
         check_gradient(loss, np.exp, X0, progress=progress)
+
+
+# ---------------------------------------------------------------- structures that change
+
+
+def replaces(p: Any) -> Any:
+    for key in p:
+        p[key] = p[key] * 1.0
+    return p["W"] @ p["W"]
+
+
+def pops(p: Any) -> Any:
+    W = p.pop("W")
+    return W @ W
+
+
+@pytest.mark.parametrize("method", ["entries", "directions"])
+@pytest.mark.parametrize("fun", [replaces, pops])
+def test_an_array_that_is_replaced_is_a_change_in_place(fun: Any, method: str) -> None:
+    x0 = {"W": np.ones(3)}
+    with pytest.raises(ValueError, match=r"`fun` changes its input in place \(W\)"):
+        check_gradient(fun, lambda p: {"W": 2 * p["W"]}, x0, method=method)
+    with pytest.raises(ValueError, match=r"`grad` changes its input in place \(W\)"):
+        check_gradient(
+            lambda p: p["W"] @ p["W"], lambda p: {"W": 0 * p["W"] + fun(p)}, x0, method=method
+        )
+    assert list(x0) == ["W"]
+
+
+def test_what_is_raised_along_a_direction_says_where() -> None:
+    def fun(p: Any) -> Any:
+        if p["W"][0] != 1:
+            raise RuntimeError("no")
+        return np.sum(p["W"]) + np.sum(p["b"])
+
+    with pytest.raises(RuntimeError) as caught:
+        check_gradient(
+            fun,
+            {"W": np.ones(2), "b": np.ones(2)},
+            {"W": np.ones(2), "b": np.ones(2)},
+            method="directions",
+        )
+    (note,) = caught.value.__notes__
+    assert re.search(r"at a step of up to \d\.?\d*e-\d+ along a direction in W, b$", note)
+
+
+def test_a_warning_whose_numbers_change_comes_once() -> None:
+    def fun(w: Any) -> Any:
+        warnings.warn(f"w is {w[0]:.17g}", UserWarning, stacklevel=1)
+        return np.sum(np.exp(w))
+
+    assert len(warnings_of(lambda: check_gradient(fun, np.exp, X0))) == 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradcheck import directional_derivative, numerical_gradient
+from gradcheck import check_gradient, directional_derivative, numerical_gradient
 from gradcheck.checking.evaluation import Evaluator
 from gradcheck.checking.finite_difference import (
     Ladder,
@@ -116,6 +116,21 @@ def test_a_kink_at_the_point_is_not_taken_for_noise(seed: int) -> None:
     x0 = np.zeros(8)
     evaluator = evaluator_of(lambda w: 1 + np.sum(np.abs(w)), x0)
     assert estimate_noise(evaluator, seed) < 100 * EPS
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_roundings_that_repeat_themselves_are_noise(seed: int) -> None:
+    """A sum of hundreds, taken off again: at even distances its roundings can all be alike."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(400, 200)), rng.normal(size=400)
+    x0 = rng.normal(size=200) / np.sqrt(200)
+    at_x0 = 0.5 * np.sum((X @ x0 - y) ** 2)
+
+    def fun(w: Any) -> Any:
+        above = 0.5 * np.sum((X @ w - y) ** 2) - at_x0
+        return above**2 + above
+
+    assert check_gradient(fun, X.T @ (X @ x0 - y), x0).passed
 
 
 @pytest.mark.parametrize("where", [1.5e-10, 3.5e-10, 5.5e-10])
@@ -412,3 +427,18 @@ def test_one_non_zero_component_is_a_partial_derivative() -> None:
     x0 = np.array([0.3, -1.2, 2.0])
     slope = directional_derivative(lambda w: np.sum(np.exp(w)), x0, [0, 1, 0])
     assert abs(slope.value - math.exp(-1.2)) <= slope.error < 1e-8
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_bar_covers_the_rounding_of_the_points_on_a_line(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    w, direction = rng.uniform(0.5, 1.5, 8), rng.normal(size=8)
+    w[3] = 0
+    slope = directional_derivative(np.prod, w, direction)
+    assert abs(slope.value - np.prod(np.delete(w, 3)) * direction[3]) <= slope.error < 1e-6
+
+
+def test_a_loss_in_long_double_is_known_to_a_float() -> None:
+    x0 = np.random.default_rng(0).normal(size=5).astype(np.longdouble)
+    evaluator = Evaluator(lambda w: np.sum(np.sin(w)), Parameters(x0), ())
+    assert evaluator.eps == 2.0**-52
