@@ -170,7 +170,7 @@ def assert_gradient(fun: Callable[..., Any], grad: Any, x0: Any, **options: Any)
     """Check a gradient, and raise an `AssertionError` that holds the table unless it is right.
 
     For tests: pytest then shows the verdict and the table, not the arrays. A gradient that passed
-    only because nothing could be told of some array, as at a minimum, is said in a warning.
+    only because nothing could be told of it, as at a minimum, is said in a warning.
 
     Parameters
     ----------
@@ -211,7 +211,7 @@ def assert_gradient(fun: Callable[..., Any], grad: Any, x0: Any, **options: Any)
     __tracebackhide__ = True
     report = check_gradient(fun, grad, x0, **options)
     report.raise_if_wrong()
-    if any(size >= 1 for size in report.resolution.values()):
+    if min(report.resolution.values()) >= 1:
         warnings.warn(f"{report.headline()} Check at another point.", stacklevel=2)
     return report
 

@@ -325,6 +325,9 @@ def test_assert_gradient_warns_where_it_passed_blind() -> None:
     with pytest.warns(UserWarning, match="PASSED, blind in the gradient.*at another point"):
         assert_gradient(lambda w: np.sum((w - 1) ** 2), lambda w: -2 * (w - 1), w)
     assert_gradient(lambda w: np.sum((w - 1) ** 2), lambda w: 2 * (w - 1), 2 * w)  # no warning
+    # Nor where one array has no slope, as a bias before a batch norm has none anywhere.
+    some = {"w": w, "unused": w}
+    assert_gradient(lambda p: p["w"] @ p["w"], lambda p: {"w": 2 * p["w"], "unused": 0 * w}, some)
 
 
 def test_assert_gradient_passes_misuse_through() -> None:
