@@ -33,6 +33,15 @@ def test_check_is_shown_before_anything_is_explained() -> None:
     assert README.startswith("# gradcheck\n\n```python\n")
 
 
+def test_home_page_begins_with_the_same_ten_lines() -> None:
+    home = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    (code,) = blocks("python")
+    first = re.search(r'^```python exec="true"[^\n]*\n(.*?)^```', home, re.DOTALL | re.MULTILINE)
+    assert first is not None
+    assert first[1] == code
+    assert sum(bool(line) for line in code.splitlines()) == 10
+
+
 def test_home_page_tells_how_to_install_and_cite_in_the_same_way() -> None:
     home = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     (cite,) = blocks("bibtex")
