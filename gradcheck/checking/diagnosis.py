@@ -212,10 +212,10 @@ def _pattern(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Findin
             return _half(left, "biases only", others, "the sum over examples in this line")
         below = len(wrong) > 1 and wrong == known[: len(wrong)] and {*later} <= {*right}
         if below and all(throughout(check) for check in left):
-            if not later:
+            if all(c.settled or c.wrong.any() for c in checks) and not later:
                 return _facts([_join(left, "every array")], right, OUTPUT)
-            border = wrong[-1] in weights or later[0] in [w[0] for w in weights.values()]
-            if border and any(check.x.ndim > 1 for check in left):
+            border = wrong[-1] in weights or later[:1] in [w[:1] for w in weights.values()]
+            if later and border and any(check.x.ndim > 1 for check in left):
                 return _layer(wrong, later)
     return _facts(left, right, ORDER if len(left) > 1 else ONE_LAYER)
 

@@ -101,6 +101,12 @@ def test_layer_is_not_said_where_every_array_is_wrong() -> None:
     assert "back-pass starts" in finding.look_at
 
 
+def test_every_array_is_not_said_where_one_was_not_seen() -> None:
+    arrays = network(**random("W1", "b1", "W2", "b2"))
+    arrays[4:] = [c._replace(settled=False, numerical=np.nan * c.x) for c in arrays[4:]]
+    assert told(arrays) == [("W1, b1, W2, b2", "unknown")]
+
+
 def test_dead_layers_below_do_not_hide_the_pattern() -> None:
     arrays = network(**random("W2", "b2"))
     arrays[:2] = [seen(0 * N[name], 0 * N[name], X[name], name) for name in ("W1", "b1")]
