@@ -46,6 +46,7 @@ ORDER = (
     "the first of these that the back-pass fills in; a fault between two layers shows only if "
     "`x0` lists its arrays in forward order"
 )
+EITHER = "; another bug fits as well: check at other weights, or without a penalty, to tell"
 
 
 def diagnose(
@@ -141,7 +142,10 @@ def _explain(
 def _fitting(
     check: ArrayCheck, sizes: Sequence[int], hypotheses: Sequence[Hypothesis]
 ) -> list[Finding]:
-    return [finding for explain in hypotheses if (finding := explain(check, sizes))]
+    found = [finding for explain in hypotheses if (finding := explain(check, sizes))]
+    if len(found) < 2:
+        return found
+    return [finding._replace(look_at=finding.look_at + EITHER) for finding in found]
 
 
 def _mixed_up(check: ArrayCheck, checks: Sequence[ArrayCheck]) -> list[Finding]:

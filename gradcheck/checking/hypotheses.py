@@ -135,7 +135,8 @@ def _never_written(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
 
 
 def _loss_ignores_it(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    if seen(check)[2].any():
+    _, a, n, error = seen(check)
+    if n.any() or (error > 0.03 * np.abs(a)).any():  # on a kink, 0 stands between two slopes
         return None
     evidence = f"n is exactly 0 {share(check)}, a is not"
     others = check.numerical[alive(check) & ~check.wrong].any()
@@ -250,7 +251,10 @@ MIXTURES = (_ratio_beside_l2, _constant_term, _chain_rule)  # where none of the 
 ORDERS = (_transposed, _permuted)
 
 NEVER_WRITTEN = "the line that fills it in: missing, overwritten, or a loop that ends too early"
-IGNORED = "`fun`: does it use this array, or a global or a copy of it? Are its units all dead?"
+IGNORED = (
+    "`fun`: does it use this array, or a global or a copy of it? Does it round, to an int perhaps? "
+    "Are its units all dead?"
+)
 MASK = (
     "the loss does not move with these entries: a mask (dropout, padding, np.tril, a dead ReLU) is "
     "missing in the gradient, or `fun` leaves them out"

@@ -389,3 +389,18 @@ def test_after_directions(name: str) -> None:
         answer = plant.check("directions")
         assert answer.named, (plant.setting, answer.findings)
         assert not answer.false, (plant.setting, answer.findings)
+
+
+def test_two_slopes_of_a_kink_are_no_slope_of_zero() -> None:
+    report = check_gradient(lambda w: np.sum(np.abs(w)), np.full(3, 5.0), np.zeros(3))
+    assert len(report.wrong) == 3
+    assert "loss ignores it" not in [finding.bug for finding in report.findings]
+
+
+def test_where_two_bugs_fit_it_is_said_what_would_tell_them_apart() -> None:
+    w = np.array([0.7, 1.7, 2.7])
+    report = check_gradient(lambda w: 0.5 * w @ w, lambda w: 0.5 * w, w)
+    assert [finding.bug for finding in report.findings] == ["factor", "L2 term"]
+    assert all("check at other weights" in finding.look_at for finding in report.findings)
+    (alone,) = check_gradient(lambda w: np.sum(w**4), lambda w: 2 * w**3, w).findings
+    assert "check at other weights" not in alone.look_at
