@@ -175,7 +175,7 @@ class Entries(Sequence[Entry]):
     """The entries of a report, made when somebody looks at one."""
 
     def __init__(self, parameters: Parameters, checked: Sequence[CheckedArray]) -> None:
-        self._parameters, self.checked = parameters, checked
+        self._parameters, self.names, self.checked = parameters, parameters.names, checked
         self._starts = np.cumsum([0] + [c.index.size for c in checked])
 
     def __len__(self) -> int:
@@ -321,7 +321,10 @@ class GradientReport:
             at_least = "" if self.complete else "at least "
             parts.append(f"{at_least}{wrong:,} of {entries} disagree" + ("s" * (wrong == 1)))
         if unresolved:
-            parts.append(f"{unresolved:,} could not be resolved (no proof against the gradient)")
+            of_all = "" if wrong else f" of {entries}"
+            parts.append(
+                f"{unresolved:,}{of_all} could not be resolved (no proof against the gradient)"
+            )
         return f"{'WRONG' if wrong else 'UNRESOLVED'}: {'; '.join(parts)}."
 
     def _blind(self) -> str:
@@ -397,10 +400,12 @@ class GradientReport:
             yield EXPLANATIONS[pair]
         told = self.resolution if self.complete else {}
         blind = {name: r for name, r in told.items() if r > BLIND}
-        dead = [name or "the gradient" for name, r in blind.items() if math.isinf(r)]
+        names, checked = self.entries.names, self.entries.checked
+        wrong = {names[c.array] for c in checked if np.any(c.verdict == Verdict.WRONG)}
+        dead = [name for name, r in blind.items() if math.isinf(r) and name not in wrong]
         if dead:
-            names = ", ".join(dead)
-            yield f"Nothing to tell right from wrong in {names}: no slope rises above noise."
+            where = ", ".join(name or "the gradient" for name in dead)
+            yield f"Nothing to tell right from wrong in {where}: no slope rises above noise."
         for name, r in blind.items():
             if math.isfinite(r):
                 size = f"{100 * r:.0f} % of" if r < 2 else f"{r:,.0f} times"

@@ -352,3 +352,16 @@ def test_rows_can_be_told_apart(name: str) -> None:
     assert len(set(names)) == len(names)
     assert len(report.wrong) == 2
     assert all(entry.name in report._repr_html_() for entry in report.wrong)  # in full
+
+
+def test_unresolved_entries_are_said_out_of_how_many() -> None:
+    report = check_gradient(
+        lambda w: np.sum(w) if w[0] == 1.0 else np.nan, np.ones(3), np.array([1.0, 2.0, 3.0])
+    )
+    assert report.headline().startswith("UNRESOLVED: 1 of 3 partial derivatives could not be")
+
+
+def test_an_array_with_a_wrong_entry_is_not_said_to_tell_nothing() -> None:
+    report = check_gradient(np.sum, np.full(3, np.nan), np.ones(3), method="directions")
+    assert len(report.wrong) == 3
+    assert "Nothing to tell" not in str(report)
