@@ -31,6 +31,7 @@ from gradcheck.checking.parameters import Array
 from gradcheck.checking.report import BLIND, CheckedArray, SearchStep, Verdict
 
 CLEAN = 2  # clean directions that a pass needs
+SPARE = 2  # further ones where kinks keep a direction short
 LEAF = 2  # so few entries are looked at one by one
 THROUGHOUT = 64  # smaller regions are searched to the end even where most of them is wrong
 SURVEY = 20  # calls after which a search that has stopped looks at no further array
@@ -116,7 +117,7 @@ class Search:
         self.notes: list[str] = []
         self.step: float | None = None
         self.complete = True
-        self.kinked = self.stuck = self.unexplained = False
+        self.kinked = self.stuck = self.unexplained = self.cramped = False
         self.wrong = self.puzzles = 0
 
     def run(self) -> None:
@@ -127,9 +128,14 @@ class Search:
                 broken = np.flatnonzero(~np.isfinite(self.analytic[k]))
                 self._look(k, broken[: self.max_wrong])
                 self.excluded.append((k, broken))
-        clean = 0
+        clean, spare = 0, SPARE
         while clean < CLEAN and self._room():
-            clean = 0 if self._try(0, len(self.x0)) else clean + 1
+            if self._try(0, len(self.x0)):
+                clean = 0
+            elif self.cramped and spare:
+                spare -= 1  # a kink was near: along another direction the check may see sharper
+            else:
+                clean += 1
         for k in sorted(arrays, key=lambda k: -self.sharpness[k]):
             while self.sharpness[k] > SHARP and self._room() and self._try(k, k + 1):
                 pass
@@ -308,7 +314,7 @@ class Search:
             step = parent.step
         else:
             own = first_steps(np.array([math.sqrt(predicted)]), np.ones(1), self.noise)
-            step = self.step or float(own[0])
+            step = max(self.step or 0.0, float(own[0]))
         blur = rounding(self.evaluator, parts)
         ladder = Ladder(line, self.evaluator, self.noise, max(step, REALISED * blur), blur)
         if parent is not None and (rung := ladder.measure(0.0)) is not None:
@@ -334,6 +340,7 @@ class Search:
         if closer and fine and best.kinked:
             # With kinks within the step, a smaller one must object to the gradient as well.
             terms = closer[0].slope, closer[0].bar, 0.0, abs(closer[0].jump) / 2
+        self.cramped = best.step < ladder.step / 8
         # Kinks, or slopes that never settle: well above what noise alone does to these terms.
         if max(best.kink / 4, best.truncation / 10) > best.round_off:
             self.blurred.update(range(region.first, region.last))
