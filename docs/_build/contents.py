@@ -1,4 +1,4 @@
-"""Keep the contents beside a long page short: `toc_depth: 2` at its top leaves out headings below."""
+"""Keep the contents beside a long page short: `toc_depth: 2` at its top cuts what is below."""
 
 from __future__ import annotations
 

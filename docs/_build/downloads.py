@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import posixpath
 import re
-import textwrap
 from typing import Any
 from urllib.parse import quote
 
 from fences import Block
 from mkdocs.structure.files import File
 from mkdocs.utils import get_relative_url
+from notebooks import notebook
 
 NAMES = {
     "gradcheck": "gradcheck",
@@ -33,13 +33,15 @@ def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> str:
     """Write the page's files, and put the lines that tell of them at its end."""
     parts = page.meta.get("parts", [])
     stem = page.file.src_uri.removesuffix(".md")
+    # `scipy.py` would stand in the way of SciPy. A name with a hyphen is never imported.
+    own = posixpath.join(posixpath.dirname(stem), f"gradcheck-{posixpath.basename(stem)}")
     notes = []
     text = "".join(part for part in parts if isinstance(part, str))
     made = [(name, f"{stem}/{name}", code) for name, code in FILE.findall(text)]
     if any(isinstance(part, Block) for part in parts):
         made += [
-            ("script (.py)", f"{stem}.py", script(parts)),
-            ("notebook (.ipynb)", f"{stem}.ipynb", notebook(parts)),
+            ("script (.py)", f"{own}.py", script(parts)),
+            ("notebook (.ipynb)", f"{own}.ipynb", notebook(parts, page, files, config.site_url)),
         ]
     links = []
     for label, name, code in made:
@@ -62,35 +64,7 @@ def script(parts: list[str | Block]) -> str:
     heading = ""
     for part in parts:
         if isinstance(part, Block):
-            cells.append(f"# %% {heading}\n{runnable(part)}\n")
+            cells.append(f"# %% {heading}\n{part.going_on()}\n")
         elif headings := HEADING.findall(part):
             heading = headings[-1]
     return "\n".join(cells)
-
-
-def runnable(block: Block) -> str:
-    """Give the code of a block; an error that it shows does not end the script."""
-    error = block.options.get("raises")
-    if not error:
-        return block.code
-    code = textwrap.indent(block.code, "    ")
-    shown = 'print(f"{type(error).__name__}: {error}")'
-    return f"try:\n{code}\nexcept {error} as error:\n    {shown}"
-
-
-def notebook(parts: list[str | Block]) -> str:
-    """Give the page as a Jupyter notebook: text and code, in order."""
-    cells = []
-    cell: dict[str, Any]
-    for number, part in enumerate(parts):
-        if isinstance(part, Block):
-            tags = ["raises-exception"] if "raises" in part.options else []
-            cell = {"cell_type": "code", "metadata": {"tags": tags}, "source": part.code}
-            cell |= {"execution_count": None, "outputs": []}
-        else:
-            cell = {"cell_type": "markdown", "metadata": {}, "source": part.strip()}
-        if cell["source"]:
-            cells.append(cell | {"id": f"cell-{number}"})
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    book = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    return json.dumps(book, indent=1, ensure_ascii=False) + "\n"

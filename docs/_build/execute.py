@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from fences import LOOK, Block, parse
 from markdown_exec import MarkdownConverter, code_block, formatters
@@ -96,10 +96,12 @@ def run(name: str, blocks: list[Block]) -> dict[str, str]:
     """Run blocks in one fresh interpreter; return the versions it worked with."""
     with (
         tempfile.TemporaryDirectory() as empty,
+        tempfile.TemporaryFile() as said,
         subprocess.Popen(
             [sys.executable, "-P", "-W", "error", HERE / "worker.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=said,
             encoding="utf-8",
             cwd=empty,
             env=environment(),
@@ -126,9 +128,22 @@ def run(name: str, blocks: list[Block]) -> dict[str, str]:
                         )
                     return {}
                 vars(block).update(json.loads(answer))
-            return dict(json.loads(worker.stdout.readline()))
+            versions = json.loads(worker.stdout.readline())
+            blocks[-1].failure = blocks[-1].failure or at_the_end(worker, said)
+            return dict(versions)
         finally:
             stop(worker)
+
+
+def at_the_end(worker: subprocess.Popen[str], said: IO[bytes]) -> str:
+    """Wait until all threads have ended; say what is wrong with what happened after the blocks."""
+    try:
+        worker.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        return f"a thread ran on for {LIMIT:g} s after the last block"
+    said.seek(0)
+    words = said.read().decode("utf-8", "replace")
+    return f"wrote after the last block:\n{words}" if words else ""
 
 
 def task(block: Block) -> dict[str, Any]:
@@ -175,7 +190,22 @@ def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdow
     for count, svg in enumerate(block.figures):
         unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{id}-{count}-", svg)
         shown += Markup(f'<figure class="figure" data-search-exclude>{unique}</figure>')
-    return Markup(f'<div class="executed" data-block="{id}">{shown}</div>')
+    return Markup(f'<div class="executed" data-block="{id}"{copied(int(id))}>{shown}</div>')
+
+
+def copied(number: int) -> str:
+    """Let the copy button take a block with the earlier ones of its session, which it needs."""
+    block, session = current[number], current[number].options.get("session")
+    needed = [
+        earlier.going_on()
+        for earlier in current[:number]
+        if session and earlier.options.get("session") == session
+    ]
+    if not needed:
+        return ""
+    parts = ["# From the blocks above:", *needed, "# This block:", block.code]
+    code = html.escape("\n\n".join(parts))
+    return f' data-copy="{code}"'
 
 
 def wrapped(text: str, length: int) -> str:
@@ -186,14 +216,12 @@ def wrapped(text: str, length: int) -> str:
 
 
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:
-    """Hold that each block is to be seen, and that no fence stayed plain text."""
+    """Hold that each block is to be seen."""
     name = f"docs/{page.file.src_uri}"
     seen = re.sub(r"<!--.*?-->|<(pre|code)\b.*?</\1>", "", content, flags=re.DOTALL)
     for number, block in enumerate(current):
         if f'data-block="{number}"' not in seen:
             fail(name, block.line, "the block is not on the page: is it inside something else?")
-    if "exec=" in seen:
-        fail(name, 1, "a fence with exec= was not recognised and stands on the page as text")
 
 
 @event_priority(-100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 OPENING = re.compile(
     r"(?P<indent>[ \t>]*)(?P<ticks>`{3,}|~{3,})\s*(?P<language>[^\s`{]*)(?P<rest>[^`]*)"
 )
+INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)")
 OPTION = re.compile(r'\s+([\w-]+)="([^"]*)"')
 LOOK = {"title", "hl_lines", "linenums"}
 BEHAVIOUR = {"exec", "session", "raises", "html"}
@@ -30,6 +32,15 @@ class Block:
     seconds: float = 0.0
     failure: str = ""
 
+    def going_on(self) -> str:
+        """Give the code such that an error which it shows does not end what follows."""
+        error = self.options.get("raises")
+        if not error:
+            return self.code
+        code = textwrap.indent(self.code, "    ")
+        shown = 'print(f"{type(error).__name__}: {error}")'
+        return f"try:\n{code}\nexcept {error} as error:\n    {shown}"
+
 
 def parse(lines: list[tuple[int, str]]) -> tuple[list[str | Block], list[tuple[int, str]]]:
     """Cut the numbered lines of a page into text and blocks to execute; give the mistakes too."""
@@ -41,6 +52,7 @@ def parse(lines: list[tuple[int, str]]) -> tuple[list[str | Block], list[tuple[i
         opening = OPENING.fullmatch(line)
         if not opening:
             text += f"{line}\n"
+            mistakes += [(number, mistake) for mistake in _not_recognised(line)]
             continue
         body, closed = _body(rest, opening["ticks"])
         options = dict(OPTION.findall(opening["rest"]))
@@ -67,8 +79,19 @@ def _body(rest: Iterator[tuple[int, str]], ticks: str) -> tuple[list[str], bool]
     return body, False
 
 
+def _not_recognised(line: str) -> Iterator[str]:
+    """Say what stands in a line of text as if it were to be run, and would be shown as it is."""
+    line = INLINE_CODE.sub("", line)
+    if "exec=" in line:
+        yield f"`exec=` stands in text, not in the first line of a fence: {line.strip()}"
+    if "{{" in line:
+        yield f"cannot read `{line.strip()}`: write {{{{ generated: name }}}}, alone on a line"
+
+
 def _mistakes(opening: re.Match[str], options: dict[str, str]) -> Iterator[str]:
     """Say what is wrong with the first line of a fence."""
+    if "=" in opening["language"]:
+        yield f"the fence has no language: write ```python {opening['language']}"
     unread = OPTION.sub("", opening["rest"]).strip()
     if unread:
         yield f'cannot read `{unread}` in the fence: write language option="value"'

@@ -2,6 +2,7 @@
 
 Standard input: {"page": ..., "blocks": [{"line", "code", "session", "raises"}, ...]}, as JSON.
 Standard output: one line of JSON for each block, then one with the versions of what was imported.
+Standard error: a file. What stands in it at the end was written after the last block.
 A process for each page leaves nothing behind, and catches what is printed, by whomever.
 """
 
@@ -24,15 +25,19 @@ PACKAGES = ("gradcheck", "numpy", "scipy", "matplotlib", "pytest")
 def main() -> None:
     """Read the page, run its blocks in order, answer after each."""
     page = json.load(sys.stdin)
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    if any("matplotlib" in block["code"] for block in page["blocks"]):
-        # On a new machine this makes a list of fonts, and says so on standard error.
-        import matplotlib.font_manager  # noqa: F401
     sessions: dict[str, ModuleType] = {}
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with (
+        os.fdopen(os.dup(1), "w", encoding="utf-8") as answers,
+        tempfile.TemporaryFile() as out,
+        open(2, "r+b", closefd=False) as err,
+    ):
+        if any("matplotlib" in block["code"] for block in page["blocks"]):
+            # On a new machine this makes a list of fonts, and says so on standard error.
+            import matplotlib.font_manager  # noqa: F401
+
+            taken(err, sys.stderr)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out.fileno(), 1)
-        os.dup2(err.fileno(), 2)
         for block in page["blocks"]:
             module = ModuleType("__main__")
             if block["session"]:
@@ -51,6 +56,7 @@ def main() -> None:
                 "failure": failure or said or mistake,
             }
             print(json.dumps(answer), file=answers, flush=True)
+        os.dup2(2, 1)
         versions = {name: sys.modules[name].__version__ for name in PACKAGES if name in sys.modules}
         print(
             json.dumps(versions | {"python": platform.python_version()}), file=answers, flush=True
@@ -67,7 +73,7 @@ def run(block: dict[str, str], module: ModuleType, page: str) -> tuple[str, str]
         exec(compile(source, page, "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:  # SystemExit too: a page does not end the build
         if type(error).__name__ == block["raises"]:
-            return f"{type(error).__name__}: {error}\n", ""
+            return "".join(traceback.format_exception_only(error)), ""
         frames = error.__traceback__ and error.__traceback__.tb_next
         return "", "".join(traceback.format_exception(type(error), error, frames))
     return "", f"was to raise {block['raises']}, and did not" if block["raises"] else ""

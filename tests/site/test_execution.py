@@ -92,7 +92,27 @@ WRONG = {
     "language": ('```pyton exec="true"\nx = 1\n```', 1, "only python is executed, not `pyton`"),
     "in_comment": ('<!--\n```python exec="true"\nx = 1\n```\n-->', 2, "is not on the page"),
     "not_closed": ('# Page\n\n```python exec="true"\nprint(1)\n', 3, "the fence is not closed"),
-    "as_text": ('Look: ` ``python exec="true"`\n\n`` `python exec="true"', 1, "stands on the page"),
+    "as_text": ('Look: ` ``python exec="true"`\n\n`` `python exec="true"', 3, "stands in text"),
+    "no_language": ('# Page\n\n``` exec="true"\nx = 1\n```', 3, "the fence has no language"),
+    "two_ticks": ('# Page\n\n``python exec="true"\nx = 1\n``', 3, "`exec=` stands in text"),
+    "in_list": ('- ```python exec="true"\n  x = 1\n  ```', 1, "`exec=` stands in text"),
+    "misspelt": ("# Page\n\n{{ genrated: bugs }}", 3, "cannot read `{{ genrated: bugs }}`"),
+    "not_alone": ("# Page\n\nAll: {{ generated: bugs }}", 3, "cannot read `All: {{ gen"),
+    "at_exit": (
+        '```python exec="true"\nimport atexit\n\natexit.register(print, "bye")\n```',
+        1,
+        "wrote after the last block:\nbye",
+    ),
+    "late_thread": (
+        '```python exec="true"\nimport threading\n\nthreading.Timer(1, lambda: 1 / 0).start()\n```',
+        1,
+        "ZeroDivisionError: division by zero",
+    ),
+    "endless_thread": (
+        '```python exec="true"\nimport threading\n\nthreading.Timer(60, print).start()\n```',
+        1,
+        "a thread ran on for 6 s after the last block",
+    ),
     "generated": ("# Page\n\n{{ generated: nothing_of_this_name }}", 3, "nothing_of_this_name.py"),
     "no_title": (
         '```python exec="true"\nimport matplotlib.pyplot as plt\nplt.plot([1])\nplt.show()\n```',
@@ -173,6 +193,18 @@ RIGHT = """
         raise ValueError("`x0` is empty")
         ```
 
+    ```python exec="true" raises="KeyError"
+    raise KeyError
+    ```
+
+    The line `{{ generated: x }}`, and the option `exec="true"`, are only written about here.
+
+    ````markdown
+    ```python exec="true"
+    {{ x }}
+    ```
+    ````
+
     ```python exec="true" html="true"
     print("<em>emphasis</em>")
     ```
@@ -192,7 +224,8 @@ def test_everything_printed_reaches_page_and_report(tmp_path: Path) -> None:
         ("docs/index.md", 5, "a-b!\nwritten <b>\n{'a': 2, 'b': 1}\n"),
         ("docs/index.md", 19, "from a child\n"),
         ("docs/index.md", 25, "in a note\nValueError: `x0` is empty\n"),
-        ("docs/index.md", 32, "<em>emphasis</em>\n"),
+        ("docs/index.md", 32, "KeyError\n"),
+        ("docs/index.md", 44, "<em>emphasis</em>\n"),
         ("docs/later.md", 1, "False False False\n"),
     ]
     assert all(block["seconds"] > 0 for block in report)

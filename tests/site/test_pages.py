@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -26,17 +27,30 @@ RUNS = re.compile(r'^ *```python exec="true"|^\{\{ generated: ', re.MULTILINE)
 EXECUTED = [page for page in PAGES if RUNS.search((ROOT / "docs" / page).read_text())]
 
 
-def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(code: str, file: Path) -> subprocess.CompletedProcess[str]:
     """Run code as a reader would: in a new interpreter, from a file of their own."""
-    file = folder / "copied.py"
-    folder.mkdir(exist_ok=True)
+    file.parent.mkdir(exist_ok=True)
     file.write_text(code)
     # The package as it is installed; figures are drawn and shown to nobody.
     variables = os.environ | {"MPLBACKEND": "template", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", file.name]
     return subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=300
+        command, cwd=file.parent, env=variables, capture_output=True, text=True, timeout=300
     )
+
+
+def html_of(site: Site, page: str) -> Path:
+    """Give the file that a page became."""
+    file = (site.path / page).with_suffix(".html")
+    return file if file.name == "index.html" else file.with_suffix("") / "index.html"
+
+
+def offered(site: Site, page: str, kind: str) -> Path:
+    """Give the file that a page offers."""
+    html = html_of(site, page)
+    link = re.search(rf'href="([^"]*)" download>{kind}', html.read_text())
+    assert link is not None
+    return (html.parent / link[1]).resolve()
 
 
 def test_blocks_were_found(site: Site) -> None:
@@ -47,18 +61,27 @@ def test_blocks_were_found(site: Site) -> None:
 
 @pytest.mark.parametrize("page", EXECUTED)
 def test_script_prints_what_the_page_shows(site: Site, page: str, tmp_path: Path) -> None:
-    script = (site.path / page).with_suffix(".py").read_text()
-    ran = run(script, tmp_path)
+    script = offered(site, page, "script")
+    ran = run(script.read_text(), tmp_path / script.name)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "".join(block["output"] for block in site.blocks(page))
 
 
 @pytest.mark.parametrize("page", EXECUTED)
-def test_each_block_alone_prints_what_the_page_shows(site: Site, page: str, tmp_path: Path) -> None:
-    alone = [block for block in site.blocks(page) if not block["session"]]
+def test_what_is_copied_prints_what_the_page_shows(site: Site, page: str, tmp_path: Path) -> None:
+    """Each block alone; of each session, the last, with the earlier ones that its button adds."""
+    html = html_of(site, page).read_text()
+    copies = dict(re.findall(r'data-block="(\d+)" data-copy="([^"]*)"', html))
+    alone: dict[str, dict[str, Any]] = {}
+    for number, block in enumerate(site.blocks(page)):
+        name = block["session"] or str(number)
+        code = unescape(copies.get(str(number), block["code"]))
+        assert code.endswith(block["code"])
+        earlier = alone[name]["output"] if name in alone else ""
+        alone[name] = block | {"code": code, "output": earlier + block["output"]}
 
     def check(block: dict[str, Any]) -> str:
-        ran = run(block["code"], tmp_path / str(block["line"]))
+        ran = run(block["code"], tmp_path / str(block["line"]) / "copied.py")
         printed = ran.stdout
         if block["raises"]:
             # An error from a package is named in full: `gradcheck.SomeError: ...`.
@@ -69,16 +92,32 @@ def test_each_block_alone_prints_what_the_page_shows(site: Site, page: str, tmp_
         return f"docs/{page}:{block['line']}\n{printed}"
 
     with ThreadPoolExecutor(2) as threads:
-        printed = list(threads.map(check, alone))
-    assert printed == [f"docs/{page}:{block['line']}\n{block['output']}" for block in alone]
+        printed = list(threads.map(check, alone.values()))
+    assert printed == [
+        f"docs/{page}:{block['line']}\n{block['output']}" for block in alone.values()
+    ]
 
 
 @pytest.mark.parametrize("page", EXECUTED)
 def test_notebook_holds_the_code_of_the_page(site: Site, page: str) -> None:
-    notebook = json.loads((site.path / page).with_suffix(".ipynb").read_text())
+    notebook = json.loads(offered(site, page, "notebook").read_text())
     code = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert code == [block["code"] for block in site.blocks(page)]
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_text_of_a_notebook_needs_no_site(site: Site, page: str, parsed: dict[str, Page]) -> None:
+    cells = json.loads(offered(site, page, "notebook").read_text())["cells"]
+    text = "\n".join(cell["source"] for cell in cells if cell["cell_type"] == "markdown")
+    text = re.sub(r"^( *)```.*?^\1```$|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
+    assert not re.search(r"\{ ?[#.:][^}]*\}$| markdown\b[^<]*>|<svg|var\(--", text, re.MULTILINE)
+    for link in re.findall(r"\]\(([^)\s]*)", text):
+        address, _, anchor = link.partition("#")
+        assert urlsplit(address).netloc, link
+        if address.startswith(SITE_URL):
+            assert address in parsed, link
+            assert not anchor or anchor in parsed[address].anchors, link
 
 
 def test_two_builds_are_the_same(two_sites: list[Site]) -> None:
@@ -162,13 +201,18 @@ def test_nothing_is_loaded_from_elsewhere(site: Site, parsed: dict[str, Page]) -
         assert not re.search(r"url\(['\"]?(https?:)?//|@import", file.read_text()), file
 
 
+def test_no_source_map_is_shipped_or_asked_for(site: Site) -> None:
+    scripts = list(site.path.rglob("*.js"))
+    assert scripts
+    assert [file for file in scripts if "sourceMappingURL" in file.read_text()] == []
+    assert list(site.path.rglob("*.map")) == []
+
+
 def test_formulas_are_in_the_page(parsed: dict[str, Page], site: Site) -> None:
     for page in PAGES:
         source = re.sub(r"```.*?```|`[^`]*`", "", (ROOT / "docs" / page).read_text(), flags=re.S)
         if "$" in source:
-            html = (site.path / page).with_suffix("") / "index.html"
-            if page.endswith("index.md"):
-                html = (site.path / page).with_suffix(".html")
+            html = html_of(site, page)
             assert "math" in Page(html).tags, page
             assert "arithmatex" not in html.read_text(), page
 
