@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -39,6 +41,16 @@ def mkdocs(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def small_site(folder: Path, *pages: str) -> None:
+    """Make a folder with what a site like this one needs, and some of its pages."""
+    for part in ("docs/_build", "docs/assets", "gradcheck"):
+        shutil.copytree(ROOT / part, folder / part)
+    for page in pages:
+        shutil.copy(ROOT / "docs" / page, folder / "docs" / page)
+    config = (ROOT / "mkdocs.yml").read_text()
+    (folder / "mkdocs.yml").write_text(re.sub(r"\nnav:\n(?: .*\n)+", "\n", config))
 
 
 def build(folder: Path, **variables: str) -> subprocess.Popen[str]:

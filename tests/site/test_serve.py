@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import socket
 import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
-from conftest import ROOT, mkdocs
+from conftest import mkdocs, small_site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,10 +41,7 @@ def wait_for(address: str, text: str) -> None:
 
 
 def test_changes_are_shown(tmp_path: Path) -> None:
-    for folder in ("docs/_build", "docs/assets", "gradcheck"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    config = (ROOT / "mkdocs.yml").read_text()
-    (tmp_path / "mkdocs.yml").write_text(re.sub(r"\nnav:\n(?: .*\n)+", "\n", config))
+    small_site(tmp_path)
     (tmp_path / "docs" / "index.md").write_text(PAGE)
     module = tmp_path / "gradcheck" / "number.py"
     module.write_text("NUMBER = 1111\n")

@@ -5,7 +5,7 @@ let waiting = false
 const mend = () => {
   waiting = false
   document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search")
-  document.querySelectorAll(".md-code__nav:not([aria-label])").forEach((nav, number) =>
+  document.querySelectorAll(".md-code__nav").forEach((nav, number) =>
     nav.setAttribute("aria-label", `Code block ${number + 1}`))
   for (const box of document.querySelectorAll(scrolling))
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0
