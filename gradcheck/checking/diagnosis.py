@@ -123,7 +123,7 @@ def _explain(
 ) -> tuple[list[Finding], list[ArrayCheck]]:
     """Explain all wrong arrays by one bug, else each by its own; return those still unexplained."""
     local = [check for check in wrong if place(check)[0]]
-    if len(wrong) > 1 and len(local) <= len(wrong) / 2:
+    if len(wrong) > 1 and len(local) <= len(wrong) / 2 and any(map(throughout, wrong)):
         others = [check for check in checks if all(check is not w for w in wrong)]
         name = names(wrong) if any(c.analytic.any() for c in others) else "every array"
         for spare_biases in (False, True):
@@ -162,10 +162,16 @@ def _mixed_up(check: ArrayCheck, checks: Sequence[ArrayCheck]) -> list[Finding]:
 
 
 def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool = False) -> ArrayCheck:
-    """Lay arrays end to end; `spare_biases` keeps the L2 term off the biases (x = 0)."""
+    """Lay arrays end to end; `spare_biases` keeps the L2 term off the biases (x = 0).
+
+    Of the entries that were not looked at, one stands for all: a sample needs little memory.
+    """
+    kept = [np.isfinite(c.numerical).ravel() for c in checks]
+    for known in kept:
+        known[np.argmin(known)] = True
     spared = [c._replace(x=0 * c.x) if spare_biases and c.x.ndim == 1 else c for c in checks]
     x, a, n, error, wrong = (
-        np.concatenate([field.ravel() for field in fields])
+        np.concatenate([field.ravel()[known] for field, known in zip(fields, kept, strict=True)])
         for fields in zip(*(c[1:6] for c in spared), strict=True)
     )
     return ArrayCheck(name, x, a, n, error, wrong)

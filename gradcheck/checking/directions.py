@@ -114,6 +114,7 @@ class Search:
         self.excluded: list[tuple[int, Any]] = []
         self.checked: list[CheckedArray] = []
         self.trace: list[SearchStep] = []
+        self.direction: list[Floats] = []
         self.notes: list[str] = []
         self.step: float | None = None
         self.complete = True
@@ -148,7 +149,7 @@ class Search:
                 f"The search stopped at `max_wrong={self.max_wrong}` wrong entries; "
                 "what is right among the rest was not looked at."
             )
-        self.direction = []  # as large as the parameters, and the diagnosis needs room
+        self.direction.clear()  # as large as the parameters, and the diagnosis needs room
 
     def _survey(self) -> None:
         """Look once at what the search has not come to: the diagnosis asks.
