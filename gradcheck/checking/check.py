@@ -121,9 +121,12 @@ def check_gradient(
             precisions = [np.finfo(a.dtype).eps for a in [*parameters.x0, *analytic]]
             rtol = 1e-6 if max(evaluator.eps, *map(float, precisions)) < 1e-10 else 1e-3
         why = "as asked for"
-        if method == "auto":
-            method = "entries" if step or parameters.size <= AUTO else "directions"
-            why = f"{'up to' if parameters.size <= AUTO else 'above'} {AUTO:,} parameters"
+        if method == "auto" and step is not None:
+            method, why = "entries", "to which `step` belongs"
+        elif method == "auto":
+            few = parameters.size <= AUTO
+            method = "entries" if few else "directions"
+            why = f"{'up to' if few else 'above'} {AUTO:,} parameters"
         expected = 2 * parameters.size + 20 if method == "entries" else 30
         with sharing(evaluator, workers), showing(evaluator, progress, expected):
             noise = estimate_noise(evaluator, rng)

@@ -146,9 +146,10 @@ class CheckedArray:
 
         Typical of those in `gradient`; by default of those looked at, by their larger value.
         """
-        smooth = self.verdict != Verdict.KINK  # a kink is said, entry by entry
+        # Kinks, and what could not be resolved, are said entry by entry.
+        smooth = np.isin(self.verdict, (Verdict.AGREE, Verdict.WRONG)) & np.isfinite(self.analytic)
         if not np.any(smooth):
-            return 0.0
+            return math.inf if np.any(self.verdict == Verdict.UNRESOLVED) else 0.0
         with np.errstate(all="ignore"):
             if gradient is None:
                 gradient = np.fmax(np.abs(self.analytic.astype(float)), np.abs(self.numerical))

@@ -200,7 +200,9 @@ def test_auto_takes_entries_up_to_2000_parameters(size: int, method: str) -> Non
 
 
 def test_a_fixed_step_means_entries_at_any_size() -> None:
-    assert check_gradient(np.sum, np.ones(2_001), np.ones(2_001), step=0.1).method == "entries"
+    report = check_gradient(np.sum, np.ones(2_001), np.ones(2_001), step=0.1)
+    assert report.method == "entries"
+    assert "method 'entries', to which `step` belongs" in " ".join(str(report).split())
 
 
 @pytest.mark.parametrize(

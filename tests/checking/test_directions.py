@@ -223,6 +223,24 @@ def test_the_rounding_of_a_float32_gradient_is_not_an_error_of_it(seed: int) -> 
     assert report.nfev <= 40
 
 
+@pytest.mark.parametrize("size", [3_000, 30_000])
+@pytest.mark.parametrize("off", [3e-7, "float32"])
+def test_a_gradient_that_is_right_within_rtol_passes_and_is_not_called_blind(
+    size: int, off: Any
+) -> None:
+    """Each entry agrees; along a direction, what is left of all of them adds up."""
+    x0 = np.random.default_rng(size).normal(size=size)
+    near = slope(x0).astype(np.float32) if off == "float32" else slope(x0) * (1 + off)
+    near = near.astype(float)
+    report = check(smooth, near, x0)
+    assert report.passed
+    assert report.nfev <= 250
+    assert report.resolution[""] < 1e-3
+    near[7] += 0.5
+    report = check(smooth, near, x0)
+    assert names(report) == ["[7]"]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_an_entry_counts_by_the_size_of_its_parameter(seed: int) -> None:
     """Units differ within an array: no entry may drown the others along a direction."""

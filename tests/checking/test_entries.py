@@ -312,6 +312,16 @@ def test_slopes_that_never_settle_are_unresolved_for_truncation(
     assert "the slopes never settle" in str(report)
 
 
+@pytest.mark.parametrize("first", [0.0, np.nan, np.inf])
+def test_the_resolution_is_that_of_the_entries_that_could_be_judged(first: float) -> None:
+    def fun(w: Any) -> Any:
+        return np.sum(w) if w[0] == 1.0 or first else np.nan
+
+    report = check(fun, np.array([first, 1.0, 1.0]), np.array([1.0, 2.0, 3.0]))
+    assert not report.passed
+    assert 0 < report.resolution[""] < 1e-3
+
+
 def jitter(w: Any) -> float:
     """Noise between 0 and 1 that is the same at the same point."""
     return int.from_bytes(hashlib.blake2b(np.asarray(w).tobytes(), digest_size=4).digest()) / 2**32

@@ -2,21 +2,26 @@
 const scrolling = ".output, .figure, div.formula, .md-typeset__scrollwrap, pre > code"
 let waiting = false
 
-const mend = () => {
-  waiting = false
+const name = () => {
   document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search")
   document.querySelectorAll(".md-code__nav").forEach((nav, number) =>
     nav.setAttribute("aria-label", `Code block ${number + 1}`))
+}
+
+const reach = () => {
+  waiting = false
   for (const box of document.querySelectorAll(scrolling))
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0
     else box.removeAttribute("tabindex")
 }
 
 const soon = () => {
-  if (!waiting) requestAnimationFrame(mend)
+  if (!waiting) requestAnimationFrame(reach)
   waiting = true
 }
 
-new MutationObserver(soon).observe(document.body, { childList: true, subtree: true })
+const both = () => { name(); soon() }  // names at once, for no one may meet two that are alike
+
+new MutationObserver(both).observe(document.body, { childList: true, subtree: true })
 addEventListener("resize", soon)
-mend()
+both()
