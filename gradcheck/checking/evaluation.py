@@ -172,6 +172,7 @@ def analytic_values(grad: Any, evaluator: Evaluator) -> list[Array]:
     if not callable(grad):
         return parameters.match(grad, "grad")
     values, again = (_call_gradient(grad, evaluator) for _ in range(2))
+    evaluator.refuse_changed_args("grad")
     for k, (first, second) in enumerate(zip(values, again, strict=True)):
         # Sums that threads add up in another order differ in the last digits: that is round-off.
         with np.errstate(invalid="ignore"):
@@ -196,7 +197,6 @@ def _call_gradient(grad: Callable[..., Any], evaluator: Evaluator) -> list[Array
         raise ValueError(
             f"`grad` changes its input in place ({name}): let it work on a copy of the parameters."
         )
-    evaluator.refuse_changed_args("grad")
     return flats
 
 

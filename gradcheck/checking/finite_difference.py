@@ -544,15 +544,13 @@ def directional_derivative(
     step = positive("step", step)
     with warnings_once():
         parameters = Parameters(x0)
-        along = parameters.match(direction, "direction")
-        if not all(np.all(np.isfinite(d)) for d in along) or not any(np.any(d) for d in along):
-            raise ValueError("`direction` is zero or not finite: it must point somewhere.")
+        along = parameters.match_direction(direction)
         evaluator = Evaluator(fun, parameters, args)
         noise = estimate_noise(evaluator)
         # The length over which the parameters change by as much as they are.
         relative = [np.abs(d) / typical_sizes(x) for d, x in zip(along, parameters.x0, strict=True)]
         scale = 1.0 / max(float(np.max(r, initial=0.0)) for r in relative)
-        parts = [(k, slice(None), d.astype(float)) for k, d in enumerate(along)]
+        parts = [(k, slice(None), d) for k, d in enumerate(along)]
         found = _slope(
             evaluator,
             direction_line(evaluator, parts),

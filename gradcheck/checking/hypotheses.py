@@ -217,14 +217,14 @@ def _chain_rule(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
     return None
 
 
-def _few(check: ArrayCheck) -> bool:
+def _too_few_to_reorder(check: ArrayCheck) -> bool:
     """Whether all is known, and far less than a row is wrong: orders of a large array cost much."""
     row = check.x.size // max(check.x.shape)
     return 10 * int(np.sum(check.wrong)) < row and bool(np.isfinite(check.numerical).all())
 
 
 def _transposed(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    if check.x.ndim != 2 or min(check.x.shape) < 2 or _few(check):
+    if check.x.ndim != 2 or min(check.x.shape) < 2 or _too_few_to_reorder(check):
         return None
     rows, columns = check.x.shape
     told = _reordered(check, np.arange(check.x.size).reshape(rows, columns).T)
@@ -236,7 +236,7 @@ def _transposed(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
 
 
 def _permuted(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    if np.count_nonzero(check.wrong) < 2 or _few(check):
+    if np.count_nonzero(check.wrong) < 2 or _too_few_to_reorder(check):
         return None
     index = np.arange(check.x.size).reshape(check.x.shape)
     for axis in {0, check.x.ndim - 1}:

@@ -87,6 +87,13 @@ class Parameters:
             flats.append(array.reshape(-1))
         return flats
 
+    def match_direction(self, values: Any) -> list[Array]:
+        """Return flat float64 copies of a direction, which must point somewhere."""
+        along = [flat.astype(float) for flat in self.match(values, "direction")]
+        if not all(np.all(np.isfinite(d)) for d in along) or not any(map(np.any, along)):
+            raise ValueError("`direction` is zero or not finite: it must point somewhere.")
+        return along
+
     def entry_name(self, array: int, index: int) -> str:
         """Name one entry as a reader would index it: ``W2[3, 1]``, ``[4]``, ``[0].b[2]``."""
         shape = self.shapes[array]

@@ -131,9 +131,7 @@ def sweep_steps(
             length = np.sqrt(sum(float(d @ d) for d in along))
             along = [d / length for d in along]
         else:
-            along = [d.astype(float) for d in parameters.match(direction, "direction")]
-            if not all(np.all(np.isfinite(d)) for d in along) or not any(map(np.any, along)):
-                raise ValueError("`direction` is zero or not finite: it must point somewhere.")
+            along = parameters.match_direction(direction)
         expected = sum(float(g.astype(float) @ d) for g, d in zip(gradient, along, strict=True))
         h = np.logspace(-16, 0, 33) if steps is None else np.sort(np.ravel(steps).astype(float))
         if not (h.size and np.all(np.isfinite(h)) and np.all(h > 0)):

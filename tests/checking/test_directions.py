@@ -602,3 +602,13 @@ def test_regions_that_cut_a_row_say_where() -> None:
     names = [step.where for step in report.search]
     assert "W, from [0, 0] to [1, 9]" in names
     assert not any("rows" in name for name in names)
+
+
+def test_entries_that_nobody_looked_at_are_not_vouched_for() -> None:
+    """Along kinks at 0 a direction cannot judge, and of many such entries only some are sampled."""
+    x0 = np.concatenate([np.zeros(150), np.random.default_rng(0).normal(size=50)])
+    right = np.sign(x0) + 2 * x0
+    report = check_gradient(lambda w: np.sum(np.abs(w) + w**2), right, x0, method="directions")
+    assert report.passed
+    assert not report.complete
+    assert report.resolution[""] == np.inf
