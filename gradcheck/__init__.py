@@ -1,13 +1,11 @@
 """gradcheck: is a hand-written gradient right, which entry is wrong, and why."""
 
-from gradcheck.checking.check import assert_gradient, check_gradient
-from gradcheck.checking.finite_difference import (
-    Derivative,
-    directional_derivative,
-    numerical_gradient,
-)
-from gradcheck.checking.report import Entry, Finding, GradientReport
-from gradcheck.checking.step_size import StepSweep, sweep_steps
+from gradcheck.check import assert_gradient, check_gradient
+from gradcheck.explaining.hypotheses import Finding
+from gradcheck.judging.table import Entry
+from gradcheck.measuring.derivatives import Derivative, directional_derivative, numerical_gradient
+from gradcheck.measuring.sweep import StepSweep, sweep_steps
+from gradcheck.reporting.report import GradientReport
 
 __version__ = "0.1.0"
 __all__ = [

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradcheck.checking.diagnosis import ArrayCheck, diagnose
-from gradcheck.checking.report import Finding
+from gradcheck.explaining.findings import diagnose
+from gradcheck.explaining.hypotheses import ArrayCheck, Finding
 
 rng = np.random.default_rng(4)
 W = rng.normal(size=(4, 5))

@@ -10,18 +10,45 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.checking.report import Finding
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    Hypothesis = Callable[["ArrayCheck", Sequence[int]], Finding | None]
+    Hypothesis = Callable[["ArrayCheck", Sequence[int]], "Finding | None"]
 
 TOLERANCE = 1e-3  # the part of abs(a - n) that a hypothesis may leave unexplained
 STRICT = 1e-4  # and where it rests on one or two entries
 PROOF = 30  # an entry proves nothing that may be off by more than so many tolerances
+
+
+class Finding(NamedTuple):
+    """A bug that explains wrong entries.
+
+    Attributes
+    ----------
+    where : str
+        The array, the part of it or the layers in which it shows.
+    bug : str
+        A short name, such as ``"sign"`` or ``"transposed"``.
+    evidence : str
+        The numbers that say so.
+    look_at : str
+        The line of the back-pass to look at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import check_gradient
+    >>> report = check_gradient(lambda w: w @ w, lambda w: -2 * w, np.array([1.0, 2.0]))
+    >>> report.findings[0].bug
+    'sign'
+    """
+
+    where: str
+    bug: str
+    evidence: str
+    look_at: str
 
 
 class ArrayCheck(NamedTuple):

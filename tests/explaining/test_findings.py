@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from gradcheck import check_gradient
-from gradcheck.checking.diagnosis import ArrayCheck, diagnose
+from gradcheck.explaining.findings import diagnose
+from gradcheck.explaining.hypotheses import ArrayCheck
 from gradcheck.learning import neural_network
 from gradcheck.learning.faults import CATALOGUE, find
-from tests.checking.test_hypotheses import noise, seen
+from tests.explaining.test_hypotheses import noise, seen
 from tests.trust.confusion import plants
 
 SHAPES = {"W1": (5, 4), "b1": (4,), "W2": (4, 6), "b2": (6,), "W3": (6, 3), "b3": (3,)}

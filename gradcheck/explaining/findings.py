@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcheck.checking.hypotheses import (
+from gradcheck.explaining.hypotheses import (
     MIXTURES,
     ORDERS,
     STRICT,
     TOLERANCE,
     VALUES,
     ArrayCheck,
+    Finding,
     constant,
     explained,
     fraction,
@@ -28,14 +29,13 @@ from gradcheck.checking.hypotheses import (
     share,
     throughout,
 )
-from gradcheck.checking.report import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from gradcheck.checking.hypotheses import Hypothesis
+    from gradcheck.explaining.hypotheses import Hypothesis
 
 __all__ = ["ArrayCheck", "diagnose"]
 

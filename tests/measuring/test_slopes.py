@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 
 from gradcheck import check_gradient, directional_derivative, numerical_gradient
-from gradcheck.checking.evaluation import Evaluator
-from gradcheck.checking.finite_difference import (
+from gradcheck.measuring.loss import Evaluator
+from gradcheck.measuring.noise import estimate_noise, noise_level
+from gradcheck.measuring.parameters import Parameters
+from gradcheck.measuring.slopes import (
     Ladder,
     direction_line,
     entry_line,
-    estimate_noise,
     first_steps,
-    noise_level,
     typical_sizes,
 )
-from gradcheck.checking.parameters import Parameters
 
 EPS = 2.0**-52
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import pickle
 import re
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gradcheck.checking.parameters import Array, Nudge, Parameters, leaves
+from gradcheck.measuring.parameters import Array, Nudge, Parameters, leaves
 
 CHANCE = "of its dropout or shuffling, or clear what an earlier call has left behind"
 
@@ -82,9 +77,9 @@ class Evaluator:
         self, fun: Callable[..., Any], parameters: Parameters, args: Sequence[Any]
     ) -> None:
         if not callable(fun):
-            raise TypeError(f"`fun` is {_short(fun)}, not callable: pass the function itself.")
+            raise TypeError(f"`fun` is {short(fun)}, not callable: pass the function itself.")
         if not isinstance(args, (tuple, list)):
-            raise TypeError(f"`args` is {_short(args)}: pass a tuple, such as `args=(X, y)`.")
+            raise TypeError(f"`args` is {short(args)}: pass a tuple, such as `args=(X, y)`.")
         self.parameters, self.args = parameters, args
         self.nfev = 0
         self.on_call: Callable[[int], None] = lambda _: None
@@ -106,7 +101,7 @@ class Evaluator:
         if np.ndim(first) or not np.issubdtype(kind, np.number) or np.iscomplexobj(first):
             shape = f" of shape {np.shape(first)}" if np.ndim(first) else ""
             raise TypeError(
-                f"`fun` returned {_short(first)}{shape}, not one real number: "
+                f"`fun` returned {short(first)}{shape}, not one real number: "
                 "reduce it to a scalar, for example with `.sum()`."
             )
         # A longer float than Python's is rounded to one.
@@ -201,101 +196,6 @@ def _call_gradient(grad: Callable[..., Any], evaluator: Evaluator) -> list[Array
 
 
 @contextmanager
-def sharing(evaluator: Evaluator, workers: Any) -> Iterator[None]:
-    """Let `workers` processes, or a map-like callable, call the loss."""
-    if callable(workers):
-        evaluator.share = lambda loss, nudges: workers(loss.on_a_copy, nudges)
-        yield
-        return
-    if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1:
-        raise ValueError(
-            f"`workers` is {_short(workers)}: pass a whole number from 1 up, or a map-like "
-            "callable such as `executor.map`."
-        )
-    if workers == 1:
-        yield
-        return
-    try:
-        pickle.dumps(evaluator.loss)
-    except Exception as error:
-        raise TypeError(
-            f"`workers={workers}` needs a `fun` and `args` that can be pickled ({error}): define "
-            "`fun` at the top level of a module and pass data through `args`, or pass a map-like "
-            "callable whose engine pickles more, such as Dask's."
-        ) from error
-    before = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(int(workers), initializer=partial(_keep, evaluator.loss))
-
-    def share(_: Loss, nudges: Iterable[Nudge]) -> Iterator[float]:
-        for loss, caught in executor.map(_call_kept, nudges):
-            for warning in caught:
-                warnings.warn_explicit(*warning)
-            yield loss
-
-    evaluator.share = share
-    try:
-        yield
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            "A worker process died while it called `fun` (out of memory, or a crash in compiled "
-            "code?), or could not start (a script without `if __name__ == '__main__':`?): there is "
-            "no verdict. Try `workers=1` to see where."
-        ) from error
-    except BaseException:
-        for child in set(multiprocessing.active_children()) - before:
-            child.terminate()
-        raise
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def showing(evaluator: Evaluator, progress: Any, expected: int) -> Iterator[None]:
-    """Show a bar, or call `progress(done, total)`, as the calls of `fun` go by."""
-    if progress is None or progress is False:
-        yield
-    elif callable(progress):
-        evaluator.on_call = lambda done: progress(done, max(done, expected))
-        yield
-    elif progress is True:
-        try:
-            from tqdm.auto import tqdm
-        except ImportError as error:
-            raise ImportError(
-                "`progress=True` needs tqdm: `pip install tqdm`, or pass a "
-                "callable that takes (done, total)."
-            ) from error
-        with tqdm(total=expected, unit="call", desc="gradcheck") as bar:
-
-            def move(done: int) -> None:
-                bar.total = max(done, expected)
-                bar.update(done - bar.n)
-
-            evaluator.on_call = move
-            yield
-    else:
-        raise TypeError(
-            f"`progress` is {_short(progress)}: pass True, or a callable that takes (done, total)."
-        )
-
-
-_kept: list[Loss] = []
-
-
-def _keep(loss: Loss) -> None:
-    """Give a worker process the loss once, so that a call sends only its nudge."""
-    _kept[:] = [loss]
-
-
-def _call_kept(nudge: Nudge) -> tuple[float, list[tuple[str, type[Warning], str, int]]]:
-    """Return the loss and its warnings: the filters of the process that asks decide on them."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        loss = _kept[0](nudge)
-    return loss, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
-
-
-@contextmanager
 def warnings_once() -> Iterator[None]:
     """Pass on each distinct warning of the user's functions once, not once a call."""
     seen: dict[tuple[Any, ...], tuple[Any, type[Warning], str, int]] = {}
@@ -332,6 +232,7 @@ def _fingerprints(args: Sequence[Any]) -> dict[str, int]:
     }
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value as a sentence can hold it."""
     text = repr(value)
     return text if len(text) <= 60 else f"a {type(value).__name__}"

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from gradcheck.checking.parameters import Parameters
+from gradcheck.measuring.parameters import Parameters
 
 
 class Layer(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.checking.evaluation import Evaluator, warnings_once
-from gradcheck.checking.parameters import Array, Nudge, Parameters
+from gradcheck.measuring.loss import Evaluator
+from gradcheck.measuring.parameters import Array, Nudge
 
 Floats = NDArray[np.float64]
 Line = Callable[[Sequence[float]], list[tuple[float, float]]]
@@ -20,7 +20,6 @@ Line = Callable[[Sequence[float]], list[tuple[float, float]]]
 RATIO = 4.0  # between neighbouring steps of the ladder
 MAX_RUNGS, MAX_EXPONENT = 18, 24
 TINY = 1e-300
-UNEVEN = (1.0, 1.81, 3.05, 4.27, 4.93, 6.12, 7.0)  # where noise is looked for, in spacings
 ROUND_OFF = 4.0  # standard deviations of noise that a bar allows for
 REALISED = 64.0  # roundings of x below which a step along a direction would not lead along it
 
@@ -36,62 +35,6 @@ def typical_sizes(x: Array, share: float = 0.01) -> Floats:
     median = float(np.median(nonzero, overwrite_input=True)) if nonzero.size else 1.0
     size[size == 0] = median
     return np.maximum(size, share * median, out=size)
-
-
-def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
-    """Estimate the standard deviation of the noise in the loss, from about 7 calls.
-
-    The k-th divided differences of a smooth function, with weights of length 1, vanish with the
-    spacing; those of noise keep its standard deviation. The points lie on one side of `x0`, so
-    that a kink at `x0` is not taken for noise, and at uneven distances: at even ones the roundings
-    of a loss may repeat themselves and look smooth.
-
-    A loss that is rounded to a lattice stands still over so short a distance; then the spacing
-    widens until it moves, and that first move bounds the noise.
-
-    References
-    ----------
-    Moré and Wild (2011), "Estimating computational noise", SIAM J. Sci. Comput. 33, section 3.
-    """
-    floor = evaluator.eps * abs(evaluator.at_x0) / 3
-    for side in (spacing, -spacing):
-        points = [(0.0, evaluator.at_x0), *line([side * distance for distance in UNEVEN])]
-        t, values = np.array(points).T
-        if np.all(np.isfinite(values)):
-            break
-    else:
-        return floor
-    t = t / spacing if np.all(np.diff(np.abs(t)) > 0) else np.array([0.0, *UNEVEN])
-    mean, median = [], []
-    with np.errstate(over="ignore", invalid="ignore"):
-        for k in range(1, 7):
-            differences = np.abs(_divided_differences(t, values - values[0], k))
-            mean.append(float(np.linalg.norm(differences)) / math.sqrt(differences.size))
-            median.append(float(np.median(differences)))
-    if np.count_nonzero(np.diff(values)) > 3:
-        # A kink among the points makes few of the second differences large. On a lattice most may
-        # be 0: that is no proof of silence.
-        typical = 4 * median[1] or math.inf
-        return max(floor, min(float(np.median(mean[2:])), typical))
-    # A plateau: a constant loss never moves, and then there is no noise to speak of.
-    for step in spacing * 8 * 4.0 ** np.arange(14):
-        ((_, value),) = line([step])
-        if not math.isfinite(value):
-            break
-        if abs(value - evaluator.at_x0) > 3 * floor:
-            # Smooth losses that are merely flat move little by little, a lattice all at once.
-            return max(floor, 0.3 * abs(value - evaluator.at_x0))
-    return floor
-
-
-def _divided_differences(t: Floats, values: Floats, order: int) -> Floats:
-    """Return the divided differences of an order, with weights scaled to length 1."""
-    runs = np.lib.stride_tricks.sliding_window_view(np.arange(t.size), order + 1)
-    apart = t[runs][:, :, None] - t[runs][:, None, :] + np.eye(order + 1)
-    weights = 1 / np.prod(apart, axis=2)
-    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
-    differences: Floats = np.sum(weights * values[runs], axis=1)
-    return differences
 
 
 def moved(x: Any, step: Any) -> Any:
@@ -289,6 +232,14 @@ class Ladder:
         """Whether the loss has not moved at all, at several steps."""
         return len(self.rungs) > 2 and not any(r.slope or r.jump for r in self.rungs.values())
 
+    def silence(self) -> float:
+        """Return what a loss hides that never moves: it may cancel numbers as large as these."""
+        if not self.flat:
+            return 0.0
+        x0 = self.evaluator.parameters.x0
+        size = max(abs(self.evaluator.at_x0), *(float(np.max(np.abs(x), initial=0.0)) for x in x0))
+        return self.evaluator.eps * size / max(rung.step for rung in self.rungs.values())
+
     def best(self) -> Estimate | None:
         """Return the estimate with the narrowest bar, if there are two rungs yet."""
         estimates = self.estimates()
@@ -400,216 +351,10 @@ def first_steps(slope: Floats, scale: Floats, noise: float) -> Floats:
     with np.errstate(over="ignore"):
         change = np.abs(slope) * scale
     change = np.where(np.isfinite(change), change, 0.0)
-    # An entry that hardly matters shares the bends of its array: hence a hundredth of its size.
-    typical = float(np.linalg.norm(change)) / math.sqrt(max(change.size, 1))
-    change = np.maximum(change, 0.01 * typical + TINY)
+    change = np.maximum(change, TINY)
     with np.errstate(over="ignore"):
         steps: Floats = scale * np.clip(np.cbrt(noise / change), 1e-7, 0.03)
     return steps
-
-
-class Derivative(NamedTuple):
-    """A numerical derivative and its error bar, each shaped like what was asked for.
-
-    Attributes
-    ----------
-    value : float, array, or the structure of `x0`
-        The slope.
-    error : float, array, or the structure of `x0`
-        How far off it may be; infinite where no slope can be had.
-
-    Examples
-    --------
-    >>> from gradcheck import numerical_gradient
-    >>> slope = numerical_gradient(lambda x: x**2, 3.0)
-    >>> round(float(slope.value), 6), bool(slope.error < 1e-6)
-    (6.0, True)
-    """
-
-    value: Any
-    error: Any
-
-
-def numerical_gradient(
-    fun: Callable[..., Any], x0: Any, *, args: Sequence[Any] = (), step: float | None = None
-) -> Derivative:
-    """Compute the gradient of `fun` at `x0` by central differences, with error bars.
-
-    Entry by entry, ``(fun(x + h e_i) - fun(x - h e_i)) / (2 h)``; without `step`, the slopes at a
-    ladder of steps are extrapolated until their error bar stops shrinking.
-
-    Parameters
-    ----------
-    fun : callable
-        ``fun(x, *args)`` returns one real number.
-    x0 : array, or a dict, list or tuple of such
-        The point. It is copied.
-    args : tuple, optional
-        What `fun` takes besides.
-    step : float, optional
-        Use exactly this step h, in the units of `x0`. The error bar then comes from comparison
-        with 2 h. About 4 calls of `fun` an entry; without `step`, about 10.
-
-    Returns
-    -------
-    Derivative
-        `value` and `error`, both with the structure of `x0`. The bar is infinite where no slope
-        can be had, because `fun` is not finite nearby.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where an argument cannot be used; the message says which and what to do.
-
-    References
-    ----------
-    Ridders (1982), "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from gradcheck import numerical_gradient
-    >>> slope = numerical_gradient(lambda w: np.sin(w).sum(), np.array([0.0, 1.0]))
-    >>> print(slope.value.round(6))
-    [1.       0.540302]
-    >>> bool((np.abs(slope.value - np.cos([0.0, 1.0])) <= slope.error).all())
-    True
-    """
-    step = positive("step", step)
-    with warnings_once():
-        parameters = Parameters(x0)
-        evaluator = Evaluator(fun, parameters, args)
-        noise = estimate_noise(evaluator)
-        values, errors = [], []
-        for k, x in enumerate(parameters.x0):
-            scale = typical_sizes(x)
-            found = [
-                _slope(evaluator, entry_line(evaluator, k, i), noise, scale[i], step)
-                for i in range(x.size)
-            ]
-            values.append(np.array([d.value for d in found]))
-            errors.append(np.array([d.error for d in found]))
-        evaluator.finish()
-    return Derivative(parameters.rebuild(values), parameters.rebuild(errors))
-
-
-def directional_derivative(
-    fun: Callable[..., Any],
-    x0: Any,
-    direction: Any,
-    *,
-    args: Sequence[Any] = (),
-    step: float | None = None,
-) -> Derivative:
-    """Compute the slope of `fun` at `x0` along `direction`, with its error bar.
-
-    The derivative of ``t -> fun(x0 + t direction)`` at ``t = 0``. For a gradient g it equals the
-    sum of g times `direction`, and costs as much as one partial derivative.
-
-    Parameters
-    ----------
-    fun : callable
-        ``fun(x, *args)`` returns one real number.
-    x0 : array, or a dict, list or tuple of such
-        The point. It is copied.
-    direction : same structure and shapes as `x0`
-        Need not have length 1.
-    args : tuple, optional
-        What `fun` takes besides.
-    step : float, optional
-        Use exactly this t.
-
-    Returns
-    -------
-    Derivative
-        Two floats, `value` and `error`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where an argument cannot be used; the message says which and what to do.
-
-    References
-    ----------
-    Ridders (1982), "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from gradcheck import directional_derivative
-    >>> slope = directional_derivative(lambda w: w @ w, np.array([1.0, 2.0]), np.array([1.0, 1.0]))
-    >>> round(slope.value, 6)
-    6.0
-    """
-    step = positive("step", step)
-    with warnings_once():
-        parameters = Parameters(x0)
-        along = parameters.match_direction(direction)
-        evaluator = Evaluator(fun, parameters, args)
-        noise = estimate_noise(evaluator)
-        # The length over which the parameters change by as much as they are.
-        relative = [np.abs(d) / typical_sizes(x) for d, x in zip(along, parameters.x0, strict=True)]
-        scale = 1.0 / max(float(np.max(r, initial=0.0)) for r in relative)
-        parts = [(k, slice(None), d) for k, d in enumerate(along)]
-        found = _slope(
-            evaluator,
-            direction_line(evaluator, parts),
-            noise,
-            scale,
-            step,
-            rounding(evaluator, parts),
-        )
-        evaluator.finish()
-    return found
-
-
-def _slope(
-    evaluator: Evaluator,
-    line: Line,
-    noise: float,
-    scale: float,
-    step: float | None,
-    rounding: float = 0.0,
-) -> Derivative:
-    """Return the best slope along a line, or the one that belongs to a given step."""
-    first = max(1e-3 * scale, REALISED * rounding) if step is None else step
-    ladder = Ladder(line, evaluator, noise, first, rounding)
-    best = ladder.climb() if step is None else ladder.fixed()
-    if best is None:
-        return Derivative(math.nan, math.inf)
-    # Neighbouring rungs agree by luck now and then: with a third more, the bar covers 99.9 %.
-    return Derivative(best.value, 4 / 3 * (best.error + best.kink))
-
-
-def random_numbers(rng: Any) -> np.random.Generator:
-    """Return a generator, or say what `rng` may be; None is a fixed seed."""
-    try:
-        return np.random.default_rng(0 if rng is None else rng)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"`rng` is {rng!r}: pass a whole number from 0 up, or a `numpy.random.Generator`."
-        ) from error
-
-
-def random_weights(generator: np.random.Generator, size: int) -> Floats:
-    """Draw weights of either sign and of size 0.5 to 1.5: none vanishes, and no two are alike."""
-    weights = generator.uniform(-1.0, 1.0, size)
-    weights += np.copysign(0.5, weights)
-    return weights
-
-
-def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
-    """Estimate the noise of the loss once, along one random direction of typical sizes."""
-    generator = random_numbers(rng)
-    x0 = evaluator.parameters.x0
-    direction: list[tuple[int, Any, Floats]] = []
-    for k, x in enumerate(x0):
-        weights = random_weights(generator, x.size)
-        # By the size of each entry alone: beside an edge of the loss a small one must move little.
-        weights *= np.where(x != 0, np.abs(x), typical_sizes(x))
-        direction.append((k, slice(None), weights))
-    coarsest = max(float(np.finfo(x.dtype).eps) for x in x0)
-    return noise_level(evaluator, direction_line(evaluator, direction), max(1e-10, 100 * coarsest))
 
 
 def positive(name: str, value: Any) -> float | None:

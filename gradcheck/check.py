@@ -9,19 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.checking.diagnosis import ArrayCheck, diagnose
-from gradcheck.checking.directions import Search
-from gradcheck.checking.entries import check_entries
-from gradcheck.checking.evaluation import (
-    Evaluator,
-    analytic_values,
-    sharing,
-    showing,
-    warnings_once,
-)
-from gradcheck.checking.finite_difference import estimate_noise, positive
-from gradcheck.checking.parameters import Array, Parameters
-from gradcheck.checking.report import CheckedArray, Entries, Finding, GradientReport, Verdict
+from gradcheck.explaining.findings import diagnose
+from gradcheck.explaining.hypotheses import ArrayCheck, Finding
+from gradcheck.judging.entries import check_entries
+from gradcheck.judging.search import Search
+from gradcheck.judging.table import CheckedArray, Entries, Verdict
+from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
+from gradcheck.measuring.noise import estimate_noise
+from gradcheck.measuring.parameters import Array, Parameters
+from gradcheck.measuring.slopes import positive
+from gradcheck.measuring.workers import sharing, showing
+from gradcheck.reporting.report import GradientReport
 
 AUTO = 2_000  # parameters up to which every entry is checked
 
@@ -148,8 +146,8 @@ def check_gradient(
     explained = search is None or search.explained
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
     blind = list(resolution.values()) if search else [0.0] * len(analytic)
-    excluded = search.excluded if search else ()
-    findings, notes = _diagnosis(parameters, analytic, checked, args, blind, excluded)
+    vouched = search.open if search else [np.full(a.size, True) for a in analytic]
+    findings, notes = _diagnosis(parameters, analytic, checked, args, blind, vouched)
     return GradientReport(
         passed=agree and explained,
         explained=explained,
@@ -238,7 +236,7 @@ def _diagnosis(
     checked: Sequence[CheckedArray],
     args: Sequence[Any],
     blind: Sequence[float],
-    excluded: Sequence[tuple[int, Any]],
+    vouched: Sequence[Array],
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said."""
     if not any(np.any(c.verdict == Verdict.WRONG) for c in checked):
@@ -251,7 +249,7 @@ def _diagnosis(
                 analytic[k],
                 [c for c in checked if c.array == k],
                 blind[k],
-                [where for array, where in excluded if array == k],
+                vouched[k],
             )
             for k in range(len(analytic))
         ]
@@ -280,12 +278,12 @@ def _columns(
     analytic: Array,
     checked: Sequence[CheckedArray],
     blind: float,
-    excluded: Sequence[Any],
+    vouched: Array,
 ) -> ArrayCheck:
     """Spread what was looked at over the shape of the array; NaN where nothing was.
 
-    Along a clean direction n = a but for an error of `blind` typical entries, in all that was not
-    excluded from it.
+    Along a clean direction n = a but for an error of `blind` typical entries, in all that the
+    direction vouched for.
     """
     numerical, error = np.full(analytic.size, np.nan), np.zeros(analytic.size)
     wrong = np.zeros(analytic.size, dtype=bool)
@@ -294,8 +292,7 @@ def _columns(
         numerical[:] = analytic
         known = analytic[np.isfinite(analytic)]
         error[:] = blind * np.linalg.norm(known) / math.sqrt(known.size or 1)
-    for where in excluded:
-        numerical[where] = np.nan
+    numerical[~vouched] = np.nan
     for c in checked:
         numerical[c.index], error[c.index] = c.numerical, c.error
         wrong[c.index] = c.verdict == Verdict.WRONG

@@ -15,8 +15,9 @@ from gradcheck import (
     numerical_gradient,
     sweep_steps,
 )
-from gradcheck.checking.evaluation import Evaluator, showing
-from gradcheck.checking.parameters import Parameters
+from gradcheck.measuring.loss import Evaluator
+from gradcheck.measuring.parameters import Parameters
+from gradcheck.measuring.workers import showing
 
 METHODS = ["entries", "directions"]
 Action = Literal["always", "default", "ignore", "once"]

@@ -7,14 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.checking.evaluation import Evaluator, analytic_values, warnings_once
-from gradcheck.checking.finite_difference import (
-    Floats,
-    direction_line,
-    estimate_noise,
-    random_numbers,
-)
-from gradcheck.checking.parameters import Parameters
+from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
+from gradcheck.measuring.noise import estimate_noise, random_numbers
+from gradcheck.measuring.parameters import Parameters
+from gradcheck.measuring.slopes import Floats, direction_line
 
 
 class StepSweep(NamedTuple):

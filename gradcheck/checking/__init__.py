@@ -1,1 +1,0 @@
-"""The check: what `gradcheck.learning` is held against. The two never import each other."""

@@ -1,0 +1,1 @@
+"""Explaining: which bug fits."""

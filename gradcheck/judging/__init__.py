@@ -1,0 +1,1 @@
+"""Judging: whether the gradient says so."""

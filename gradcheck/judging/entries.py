@@ -1,0 +1,179 @@
+"""Check every partial derivative: two calls where they suffice, a ladder of steps where not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gradcheck.judging.judge import SURE, Claim, examine
+from gradcheck.judging.table import CheckedArray, Reason, Verdict
+from gradcheck.measuring.loss import Evaluator
+from gradcheck.measuring.parameters import Array, Nudge
+from gradcheck.measuring.slopes import (
+    MAX_RUNGS,
+    ROUND_OFF,
+    Floats,
+    Ladder,
+    central,
+    entry_line,
+    first_steps,
+    moved,
+    typical_sizes,
+)
+
+SPARE = 40  # calls beyond two an entry that a right gradient may cost
+
+
+def check_entries(
+    evaluator: Evaluator,
+    analytic: Sequence[Array],
+    noise: float,
+    *,
+    rtol: float,
+    atol: float,
+    step: float | None,
+) -> list[CheckedArray]:
+    """Check every entry of every array; 2 calls of the loss each where the gradient is right."""
+    checked, done = [], 0
+    for k, a in enumerate(analytic):
+        done += a.size
+        judge = EntryJudge(evaluator, k, a, noise, rtol=rtol, atol=atol, step=step)
+        judge.check_all(2 * done + SPARE)
+        checked.append(judge.checked)
+    return checked
+
+
+class EntryJudge:
+    """Judges entries of one array, and keeps what was found as columns in `checked`.
+
+    Parameters
+    ----------
+    evaluator : the loss
+    array : which array
+    analytic : the whole gradient of that array, flat
+    noise : standard deviation of the noise in the loss
+    rtol, atol, step : as in `check_gradient`
+    index : which entries; all of them by default
+    share : as in `typical_sizes`
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        array: int,
+        analytic: Array,
+        noise: float,
+        *,
+        rtol: float,
+        atol: float,
+        step: float | None = None,
+        index: Array | None = None,
+        share: float = 0.01,
+    ) -> None:
+        self.evaluator, self.array, self.noise = evaluator, array, noise
+        self.rtol, self.step = rtol, step
+        x = evaluator.parameters.x0[array]
+        index = np.arange(x.size) if index is None else index
+        self.x, self.analytic = x[index], analytic[index].astype(float)
+        self.checked = CheckedArray.blank(array, index, analytic[index])
+        scale = typical_sizes(x, share)[index]
+        first = first_steps(self.analytic, scale, noise)
+        self.steps = first if step is None else np.full(index.size, step)
+        # Where a parameter cancels out, as a bias before a batch norm, what is left of its
+        # gradient is rounding, as large as that of the loss over the size of the parameter.
+        self.atol: Floats = atol + 30 * noise / scale
+        # A few roundings of each parameter.
+        size = np.where(self.x != 0, np.abs(self.x), scale)
+        self.around = 10 * float(np.finfo(x.dtype).eps) * size
+        self.points = np.zeros((index.size, 2), dtype=x.dtype)
+        self.losses = np.zeros((index.size, 2))
+
+    def check_all(self, budget: int) -> None:
+        """Judge every entry; look twice at some while fewer than `budget` calls are spent.
+
+        Blocks double in length, so that the first entries teach the others their step.
+        """
+        start, length = 0, 1
+        while start < self.steps.size:
+            rows = slice(start, start + length)
+            misfits = np.flatnonzero(~self.two_calls(rows)) + start
+            self.evaluator.refuse_changed_input()
+            for row in misfits.tolist():
+                before = self.steps[row]
+                self.examine(row)
+                self.steps[row + 1 :] *= self.steps[row] / before
+            start, length = start + length, min(2 * length, 1024)
+        if self.step is not None:
+            return
+        # Of the entries that only their error bar excused, look again at those it excused most.
+        c = self.checked
+        excused = np.flatnonzero((c.verdict == Verdict.AGREE) & (c.error > c.allowed / 2))
+        needed = np.abs(self.analytic - c.numerical)[excused] / c.allowed[excused]
+        suspicious = False
+        for looks, row in enumerate(excused[np.argsort(-needed, kind="stable")].tolist()):
+            spare = budget - self.evaluator.nfev
+            if not suspicious and (looks >= 2 or spare < 6):
+                break
+            limit = MAX_RUNGS if suspicious else spare // 2
+            suspicious |= self.examine(row, limit, sharper=True) is Verdict.WRONG
+
+    def two_calls(self, rows: slice) -> Array:
+        """Take one central difference for each of some entries; return which of them fit."""
+        x, steps, c = self.x[rows], self.steps[rows], self.checked
+        self.points[rows, 0], self.points[rows, 1] = moved(x, steps), moved(x, -steps)
+        nudges: list[Nudge] = [
+            ((self.array, index, point),)
+            for index, pair in zip(c.index[rows].tolist(), self.points[rows], strict=True)
+            for point in pair
+        ]
+        self.losses[rows] = np.reshape(self.evaluator(nudges), (-1, 2))
+        up, down = self.points[rows, 0].astype(float) - x, x - self.points[rows, 1].astype(float)
+        with np.errstate(invalid="ignore", over="ignore"):
+            forward = (self.losses[rows, 0] - self.evaluator.at_x0) / up
+            backward = (self.evaluator.at_x0 - self.losses[rows, 1]) / down
+            numerical = central(forward, backward, up, down)
+            rounding = self.evaluator.eps * np.abs(self.losses[rows]).max(axis=1) / 3
+            bar = ROUND_OFF * np.maximum(self.noise, rounding) / ((up + down) / 2)
+            a = self.analytic[rows]
+            allowed = self.atol[rows] + self.rtol * np.maximum(np.abs(a), np.abs(numerical))
+            difference = np.abs(a - numerical)
+            # An infinite slope would make the allowed difference infinite as well.
+            fits: Array = (difference <= allowed + bar) & np.isfinite(a) & np.isfinite(numerical)
+        c.numerical[rows], c.error[rows], c.allowed[rows] = numerical, bar, allowed + bar
+        c.reason[rows] = np.where(difference <= allowed, Reason.GRADIENT, Reason.ROUND_OFF)
+        c.verdict[rows] = Verdict.AGREE
+        return fits
+
+    def examine(self, row: int, limit: int = MAX_RUNGS, *, sharper: bool = False) -> Verdict:
+        """Look at one entry, after its two calls, at more steps until its verdict is settled."""
+        c, x = self.checked, float(self.x[row])
+        up, down = (
+            (float(p) - x, float(f))
+            for p, f in zip(self.points[row], self.losses[row], strict=True)
+        )
+        line = entry_line(self.evaluator, self.array, int(c.index[row]))
+        ladder = Ladder(line, self.evaluator, self.noise, (up[0] - down[0]) / 2)
+        ladder.add(0.0, up, down)
+        claim = Claim(float(self.analytic[row]), self.rtol, float(self.atol[row]))
+        fixed = self.step is not None
+        judged = examine(
+            claim, ladder, float(self.around[row]), limit, sharper=sharper, fixed=fixed
+        )
+        if judged is None:
+            c.numerical[row], c.error[row], c.allowed[row] = np.nan, np.inf, np.inf
+            c.verdict[row] = Verdict.UNRESOLVED
+            c.reason[row] = Reason.NOISE if ladder.rungs else Reason.DOMAIN
+            return Verdict.UNRESOLVED
+        verdict, reason, slope, allowed = judged
+        if verdict is Verdict.UNRESOLVED and limit < MAX_RUNGS:
+            return verdict  # the ladder was cut short: what the two calls said stands
+        error = SURE * slope.error + (slope.kink if verdict is not Verdict.AGREE else 0.0)
+        c.numerical[row], c.error[row] = slope.value, error
+        c.allowed[row] = allowed + error
+        c.verdict[row], c.reason[row] = verdict, reason
+        if verdict is Verdict.AGREE and not fixed:
+            # The rung that alone would have been right, with room to spare for truncation.
+            fit = min(ladder.rungs.values(), key=lambda r: 8 * abs(r.slope - slope.value) + r.bar)
+            self.steps[row] = fit.step
+        return verdict

@@ -1,0 +1,1 @@
+"""Measuring: how steep is the loss."""

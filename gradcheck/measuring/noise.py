@@ -1,0 +1,100 @@
+"""The noise of the loss, measured along one random line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradcheck.measuring.loss import Evaluator
+from gradcheck.measuring.slopes import Floats, Line, direction_line, typical_sizes
+
+UNEVEN = (1.0, 1.81, 3.05, 4.27, 4.93, 6.12, 7.0)  # where noise is looked for, in spacings
+
+
+def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
+    """Estimate the standard deviation of the noise in the loss, from about 7 calls.
+
+    The k-th divided differences of a smooth function, with weights of length 1, vanish with the
+    spacing; those of noise keep its standard deviation. The points lie on one side of `x0`, so
+    that a kink at `x0` is not taken for noise, and at uneven distances: at even ones the roundings
+    of a loss may repeat themselves and look smooth.
+
+    A loss that is rounded to a lattice stands still over so short a distance; then the spacing
+    widens until it moves, and that first move bounds the noise.
+
+    References
+    ----------
+    Moré and Wild (2011), "Estimating computational noise", SIAM J. Sci. Comput. 33, section 3.
+    """
+    floor = evaluator.eps * abs(evaluator.at_x0) / 3
+    for side in (spacing, -spacing):
+        points = [(0.0, evaluator.at_x0), *line([side * distance for distance in UNEVEN])]
+        t, values = np.array(points).T
+        if np.all(np.isfinite(values)):
+            break
+    else:
+        return floor
+    t = t / spacing if np.all(np.diff(np.abs(t)) > 0) else np.array([0.0, *UNEVEN])
+    mean, median = [], []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(1, 7):
+            differences = np.abs(_divided_differences(t, values - values[0], k))
+            mean.append(float(np.linalg.norm(differences)) / math.sqrt(differences.size))
+            median.append(float(np.median(differences)))
+    if np.count_nonzero(np.diff(values)) > 3:
+        # A kink among the points makes few of the second differences large. On a lattice most may
+        # be 0: that is no proof of silence.
+        typical = 4 * median[1] or math.inf
+        return max(floor, min(float(np.median(mean[2:])), typical))
+    # A plateau: a constant loss never moves, and then there is no noise to speak of.
+    for step in spacing * 8 * 4.0 ** np.arange(14):
+        ((_, value),) = line([step])
+        if not math.isfinite(value):
+            break
+        if abs(value - evaluator.at_x0) > 3 * floor:
+            # Smooth losses that are merely flat move little by little, a lattice all at once.
+            return max(floor, 0.3 * abs(value - evaluator.at_x0))
+    return floor
+
+
+def _divided_differences(t: Floats, values: Floats, order: int) -> Floats:
+    """Return the divided differences of an order, with weights scaled to length 1."""
+    runs = np.lib.stride_tricks.sliding_window_view(np.arange(t.size), order + 1)
+    apart = t[runs][:, :, None] - t[runs][:, None, :] + np.eye(order + 1)
+    weights = 1 / np.prod(apart, axis=2)
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    differences: Floats = np.sum(weights * values[runs], axis=1)
+    return differences
+
+
+def random_numbers(rng: Any) -> np.random.Generator:
+    """Return a generator, or say what `rng` may be; None is a fixed seed."""
+    try:
+        return np.random.default_rng(0 if rng is None else rng)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`rng` is {rng!r}: pass a whole number from 0 up, or a `numpy.random.Generator`."
+        ) from error
+
+
+def random_weights(generator: np.random.Generator, size: int) -> Floats:
+    """Draw weights of either sign and of size 0.5 to 1.5: none vanishes, and no two are alike."""
+    weights = generator.uniform(-1.0, 1.0, size)
+    weights += np.copysign(0.5, weights)
+    return weights
+
+
+def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
+    """Estimate the noise of the loss once, along one random direction of typical sizes."""
+    generator = random_numbers(rng)
+    x0 = evaluator.parameters.x0
+    direction: list[tuple[int, Any, Floats]] = []
+    for k, x in enumerate(x0):
+        weights = random_weights(generator, x.size)
+        # By the size of each entry alone: beside an edge of the loss a small one must move little.
+        weights *= np.where(x != 0, np.abs(x), typical_sizes(x))
+        direction.append((k, slice(None), weights))
+    coarsest = max(float(np.finfo(x.dtype).eps) for x in x0)
+    return noise_level(evaluator, direction_line(evaluator, direction), max(1e-10, 100 * coarsest))
