@@ -2,8 +2,8 @@
 
 A block is a fence that begins with ```` ```python exec="true" ````. Its options: `session="name"`
 (blocks of one page with the same session share their names, others start with none),
-`raises="ValueError"` (the block shows this error), `html="true"` (what it prints is HTML), `title`,
-`hl_lines`, `linenums`.
+`raises="ValueError"` (the block shows this error), `html="true"` (what it prints is HTML),
+`fold="true"` (the code is folded, below what it shows), `title`, `hl_lines`, `linenums`.
 
 A line `{{ generated: bugs }}` becomes what `generated/bugs.py` prints, which may hold such blocks.
 """
@@ -181,7 +181,8 @@ def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdow
     """Render a block: its code, what it printed, its figures (called by markdown-exec)."""
     block = current[int(id)]
     look = {option: value for option, value in block.options.items() if option in LOOK}
-    shown = MarkdownConverter(md).convert(code_block("python", block.code, **look))
+    code = MarkdownConverter(md).convert(code_block("python", block.code, **look))
+    shown = Markup("")
     if block.output and "html" in block.options:
         shown += Markup(f'<div class="output" data-search-exclude>{block.output}</div>')
     elif block.output:
@@ -190,6 +191,10 @@ def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdow
     for count, svg in enumerate(block.figures):
         unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{id}-{count}-", svg)
         shown += Markup(f'<figure class="figure" data-search-exclude>{unique}</figure>')
+    if "fold" in block.options:
+        shown += Markup(f"<details><summary>The code of this figure</summary>{code}</details>")
+    else:
+        shown = code + shown
     return Markup(f'<div class="executed" data-block="{id}"{copied(int(id))}>{shown}</div>')
 
 

@@ -16,7 +16,7 @@ OPENING = re.compile(
 INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)")
 OPTION = re.compile(r'\s+([\w-]+)="([^"]*)"')
 LOOK = {"title", "hl_lines", "linenums"}
-BEHAVIOUR = {"exec", "session", "raises", "html"}
+BEHAVIOUR = {"exec", "session", "raises", "html", "fold"}
 
 
 @dataclass
@@ -98,7 +98,7 @@ def _mistakes(opening: re.Match[str], options: dict[str, str]) -> Iterator[str]:
     known = LOOK | BEHAVIOUR if "exec" in options else LOOK
     for option in options.keys() - known:
         yield f"unknown option `{option}` in the fence: known are {', '.join(sorted(known))}"
-    if options.get("exec", "true") != "true" or options.get("html", "true") != "true":
-        yield '`exec` and `html` know one value: "true"'
+    if {options.get(switch, "true") for switch in ("exec", "html", "fold")} != {"true"}:
+        yield '`exec`, `html` and `fold` know one value: "true"'
     if "exec" in options and opening["language"] != "python":
         yield f"only python is executed, not `{opening['language']}`"

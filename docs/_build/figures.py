@@ -9,7 +9,8 @@ from __future__ import annotations
 import html
 import io
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib import pyplot
@@ -53,9 +54,8 @@ def svg(figure: Figure, alternative: str) -> str:
     text = file.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
     # Ink and series colours are the page's; text is in the page's font, at the size drawn here.
-    text = text.replace(to_hex(mpl.rcParams["text.color"]), "currentColor")
-    for number, colour in enumerate(mpl.rcParams["axes.prop_cycle"].by_key()["color"]):
-        text = text.replace(to_hex(colour), f"var(--figure-{number})")
+    for name, colour in colours(mpl.rcParams).items():
+        text = text.replace(colour, name)
     text = re.sub(r"font: [^;\"]*?([\d.]+px) [^;\"]*", r"font-size: \1", text)
     width, height = figure.get_size_inches() * 72
     label = html.escape(alternative.replace("$", ""), quote=True)
@@ -64,3 +64,24 @@ def svg(figure: Figure, alternative: str) -> str:
         f'style="--width: {width:g}">'
     )
     return opening + text[text.index(">") + 1 :]
+
+
+def colours(settings: Any) -> dict[str, str]:
+    """Give the colours of the page by their names in CSS, and those that are drawn for them."""
+    series = settings["axes.prop_cycle"].by_key()["color"]
+    named = {f"var(--figure-{number})": to_hex(colour) for number, colour in enumerate(series)}
+    return {"currentColor": to_hex(settings["text.color"])} | named
+
+
+def alone(svg: str) -> str:
+    """Give a figure of the page its own colours and size back, and white paper."""
+    settings = mpl.rc_params_from_file(
+        Path(__file__).with_name("matplotlibrc"), use_default_template=False
+    )
+    for name, colour in colours(settings).items():
+        svg = svg.replace(name, colour)
+    opening = (
+        r'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        r'width="\2" height="\3" \1 style="background: white; font-family: sans-serif">'
+    )
+    return re.sub(r'<svg (.*? viewBox="0 0 (\S+) (\S+)") style="[^"]*">', opening, svg, count=1)

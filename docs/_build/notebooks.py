@@ -1,14 +1,22 @@
-"""Make a Jupyter notebook of a page: its text and code, in order."""
+"""Make a Jupyter notebook of a page: its text, its code and what the code showed, in order.
+
+The first cell installs what the page imports, since a notebook is often opened where nothing is.
+"""
 
 from __future__ import annotations
 
 import json
 import posixpath
 import re
+import sys
 from typing import Any
 from urllib.parse import urljoin
 
+import figures
 from fences import Block
+
+PACKAGE = "git+https://github.com/gradcheck/gradcheck"
+IMPORT = re.compile(r"^ *(?:import|from) (\w+)", re.MULTILINE)
 
 # What a notebook does not understand, or would lead nowhere.
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(#[^)\s]*)?\)")
@@ -19,21 +27,54 @@ DRAWING = re.compile(r'<svg[^>]* aria-label="([^"]*)".*?</svg>', re.DOTALL)
 
 def notebook(parts: list[str | Block], page: Any, files: Any, site_url: str) -> str:
     """Give the page as a notebook, whose links lead to the site."""
-    cells = []
-    cell: dict[str, Any]
-    for number, part in enumerate(parts):
+    blocks = [part for part in parts if isinstance(part, Block)]
+    cells: list[dict[str, Any]] = [code_cell(install(blocks), [])]
+    for part in parts:
         if isinstance(part, Block):
-            tags = ["raises-exception"] if "raises" in part.options else []
-            cell = {"cell_type": "code", "metadata": {"tags": tags}, "source": part.code}
-            cell |= {"execution_count": None, "outputs": []}
-        else:
-            source = text(part, page, files, site_url)
-            cell = {"cell_type": "markdown", "metadata": {}, "source": source}
-        if cell["source"]:
-            cells.append(cell | {"id": f"cell-{number}"})
+            cells.append(code_cell(part.code, outputs(part)))
+            if "raises" in part.options:
+                cells[-1]["metadata"] = {"tags": ["raises-exception"]}
+        elif source := text(part, page, files, site_url):
+            cells.append({"cell_type": "markdown", "metadata": {}, "source": source})
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     book = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(book, indent=1, ensure_ascii=False) + "\n"
+
+
+def install(blocks: list[Block]) -> str:
+    """Write the cell that installs what the blocks import."""
+    imported = {name for block in blocks for name in IMPORT.findall(block.code)}
+    others = sorted(imported - sys.stdlib_module_names - {"gradcheck", "numpy"})
+    return f"%pip install -q {' '.join([PACKAGE, *others])}"
+
+
+def code_cell(source: str, shown: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give a cell of code with what it showed."""
+    cell: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}}
+    return cell | {"source": source, "outputs": shown}
+
+
+def outputs(block: Block) -> list[dict[str, Any]]:
+    """Give what a block printed, its error and its figures, as a notebook keeps them."""
+    error = block.options.get("raises", "")
+    printed, _, message = block.output.partition(f"{error}: ") if error else (block.output, "", "")
+    shown: list[dict[str, Any]] = []
+    if printed and "html" in block.options:
+        shown.append(display("text/html", printed))
+    elif printed:
+        shown.append({"output_type": "stream", "name": "stdout", "text": printed})
+    shown += [display("image/svg+xml", figures.alone(svg)) for svg in block.figures]
+    if error:
+        told = {"ename": error, "evalue": message.strip(), "traceback": [f"{error}: {message}"]}
+        shown.append({"output_type": "error"} | told)
+    return shown
+
+
+def display(kind: str, data: str) -> dict[str, Any]:
+    """Give an output that is no plain text."""
+    return {"output_type": "display_data", "metadata": {}, "data": {kind: data}}
 
 
 def text(markdown: str, page: Any, files: Any, site_url: str) -> str:

@@ -208,6 +208,10 @@ RIGHT = """
     ```python exec="true" html="true"
     print("<em>emphasis</em>")
     ```
+
+    ```python exec="true" fold="true"
+    print("of a drawing")
+    ```
 """
 
 
@@ -226,6 +230,7 @@ def test_everything_printed_reaches_page_and_report(tmp_path: Path) -> None:
         ("docs/index.md", 25, "in a note\nValueError: `x0` is empty\n"),
         ("docs/index.md", 32, "KeyError\n"),
         ("docs/index.md", 44, "<em>emphasis</em>\n"),
+        ("docs/index.md", 48, "of a drawing\n"),
         ("docs/later.md", 1, "False False False\n"),
     ]
     assert all(block["seconds"] > 0 for block in report)
@@ -235,6 +240,7 @@ def test_everything_printed_reaches_page_and_report(tmp_path: Path) -> None:
         '<samp><span class="long">in a note</span>\n'
         '<span class="long">ValueError: `x0` is empty</span>\n</samp>',
         '<div class="output" data-search-exclude><em>emphasis</em>\n</div>',
+        "of a drawing\n</samp></pre><details><summary>The code of this figure</summary><div",
     ):
         assert shown in html
 

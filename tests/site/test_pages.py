@@ -13,6 +13,7 @@ from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
+from xml.etree import ElementTree
 
 import pytest
 from conftest import PAGES, ROOT, Site
@@ -99,11 +100,41 @@ def test_what_is_copied_prints_what_the_page_shows(site: Site, page: str, tmp_pa
 
 
 @pytest.mark.parametrize("page", EXECUTED)
-def test_notebook_holds_the_code_of_the_page(site: Site, page: str) -> None:
+def test_notebook_holds_the_code_of_the_page_and_what_it_showed(site: Site, page: str) -> None:
     notebook = json.loads(offered(site, page, "notebook").read_text())
-    code = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert code == [block["code"] for block in site.blocks(page)]
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    first, *cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert first["source"].startswith("%pip install -q git+https://github.com/gradcheck/gradcheck")
+    blocks = site.blocks(page)
+    assert [cell["source"] for cell in cells] == [block["code"] for block in blocks]
+    for cell, block in zip(cells, blocks, strict=True):
+        kinds = [shown["output_type"] for shown in cell["outputs"]]
+        assert ("error" in kinds) == bool(block["raises"])
+        assert kinds.count("display_data") >= block["code"].count("plt.show()")
+        assert "".join(words(shown) for shown in cell["outputs"]) == block["output"]
+
+
+def words(shown: dict[str, Any]) -> str:
+    """Give the text of what a cell of a notebook shows."""
+    if shown["output_type"] == "error":
+        return f"{shown['ename']}: {shown['evalue']}\n"
+    text = shown.get("text") or shown["data"].get("text/html", "")
+    return str(text)
+
+
+def test_notebook_installs_what_it_imports(site: Site) -> None:
+    notebook = json.loads(offered(site, "do/scipy.md", "notebook").read_text())
+    assert notebook["cells"][0]["source"].endswith("/gradcheck scipy")
+
+
+@pytest.mark.parametrize("page", EXECUTED)
+def test_figures_of_a_notebook_need_no_site(site: Site, page: str) -> None:
+    cells = json.loads(offered(site, page, "notebook").read_text())["cells"]
+    for shown in (shown for cell in cells for shown in cell.get("outputs", [])):
+        if svg := shown.get("data", {}).get("image/svg+xml"):
+            assert "currentColor" not in svg
+            assert "var(" not in svg
+            assert ElementTree.fromstring(svg).get("width")
 
 
 @pytest.mark.parametrize("page", EXECUTED)
