@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from gradcheck.explaining.findings import diagnose
-from gradcheck.explaining.hypotheses import ArrayCheck, Finding
+from gradcheck.explaining.columns import explain
 from gradcheck.judging.entries import check_entries
 from gradcheck.judging.search import Search
-from gradcheck.judging.table import CheckedArray, Entries, Verdict
+from gradcheck.judging.table import Entries, Verdict
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
 from gradcheck.measuring.noise import estimate_noise
-from gradcheck.measuring.parameters import Array, Parameters
+from gradcheck.measuring.parameters import Parameters
 from gradcheck.measuring.slopes import positive
 from gradcheck.measuring.workers import sharing, showing
 from gradcheck.reporting.report import GradientReport
@@ -147,7 +146,7 @@ def check_gradient(
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
     blind = list(resolution.values()) if search else [0.0] * len(analytic)
     vouched = search.open if search else [np.full(a.size, True) for a in analytic]
-    findings, notes = _diagnosis(parameters, analytic, checked, args, blind, vouched)
+    findings, notes = explain(evaluator, grad, analytic, checked, blind, vouched)
     return GradientReport(
         passed=agree and explained,
         explained=explained,
@@ -228,75 +227,3 @@ def _refuse_misuse(grad: Any, method: Any, atol: Any, step: float | None, max_wr
         raise ValueError(f"`atol` is {atol!r}: pass a finite number from 0 up.")
     if not (isinstance(max_wrong, (int, np.integer)) and max_wrong >= 1):
         raise ValueError(f"`max_wrong` is {max_wrong!r}: pass a whole number from 1 up.")
-
-
-def _diagnosis(
-    parameters: Parameters,
-    analytic: Sequence[Array],
-    checked: Sequence[CheckedArray],
-    args: Sequence[Any],
-    blind: Sequence[float],
-    vouched: Sequence[Array],
-) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said."""
-    if not any(np.any(c.verdict == Verdict.WRONG) for c in checked):
-        return (), ()
-    try:
-        columns = [
-            _columns(
-                parameters,
-                k,
-                analytic[k],
-                [c for c in checked if c.array == k],
-                blind[k],
-                vouched[k],
-            )
-            for k in range(len(analytic))
-        ]
-        shapes = list(_shapes(args))
-        lengths = [s[0] for s in shapes] + [n for s in shapes for n in s[1:]]
-        return diagnose(columns, lengths), ()
-    except Exception as error:
-        return (), (f"No diagnosis: it failed with {type(error).__name__}: {error}.",)
-
-
-def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
-    """Yield the shapes of all arrays in `args`, whatever holds them."""
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    numbers = isinstance(value, list) and all(np.ndim(v) == 0 for v in value)
-    if isinstance(value, (list, tuple)) and not numbers:
-        for part in value:
-            yield from _shapes(part)
-    elif shape := np.shape(value):
-        yield shape
-
-
-def _columns(
-    parameters: Parameters,
-    k: int,
-    analytic: Array,
-    checked: Sequence[CheckedArray],
-    blind: float,
-    vouched: Array,
-) -> ArrayCheck:
-    """Spread what was looked at over the shape of the array; NaN where nothing was.
-
-    Along a clean direction n = a but for an error of `blind` typical entries, in all that the
-    direction vouched for.
-    """
-    numerical, error = np.full(analytic.size, np.nan), np.zeros(analytic.size)
-    wrong = np.zeros(analytic.size, dtype=bool)
-    settled = blind <= 1  # an array wrong throughout would have shown
-    if settled:
-        numerical[:] = analytic
-        known = analytic[np.isfinite(analytic)]
-        error[:] = blind * np.linalg.norm(known) / math.sqrt(known.size or 1)
-    numerical[~vouched] = np.nan
-    for c in checked:
-        numerical[c.index], error[c.index] = c.numerical, c.error
-        wrong[c.index] = c.verdict == Verdict.WRONG
-    name, shape = parameters.names[k], parameters.shapes[k]
-    columns = (parameters.x0[k], analytic, numerical, error)
-    x, a, n, e = (column.reshape(shape) for column in columns)
-    return ArrayCheck(name, x, a, n, e, wrong.reshape(shape), settled)

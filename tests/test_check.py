@@ -341,7 +341,7 @@ def test_a_diagnosis_that_fails_leaves_the_verdict(monkeypatch: Any) -> None:
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("gradcheck.check.diagnose", broken)
+    monkeypatch.setattr("gradcheck.explaining.columns.diagnose", broken)
     report = check_gradient(loss, lambda w: 2 * np.exp(w), X0)
     assert len(report.wrong) == 3
     assert report.findings == ()
