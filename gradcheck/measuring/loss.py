@@ -47,7 +47,7 @@ class Loss:
 
     def on_a_copy(self, nudge: Nudge) -> float:
         """Do the same to a copy of the parameters: threads must not see each other's nudges."""
-        return Loss(self.fun, Parameters(self.parameters.tree), self.args)(nudge)
+        return Loss(self.fun, self.parameters.copy(), self.args)(nudge)
 
     def _place(self, nudge: Nudge) -> str:
         if not nudge:
@@ -90,20 +90,7 @@ class Evaluator:
         except Exception as error:
             error.add_note("gradcheck: raised by `fun` at `x0`")
             raise
-        if first is None:
-            raise TypeError("`fun` returned None: is its `return` missing?")
-        if isinstance(first, (tuple, list, dict)):
-            raise TypeError(
-                f"`fun` returned a {type(first).__name__}, not one real number: if the loss comes "
-                "with its gradient, pass a function that returns the loss alone."
-            )
-        kind = np.asarray(first).dtype
-        if np.ndim(first) or not np.issubdtype(kind, np.number) or np.iscomplexobj(first):
-            shape = f" of shape {np.shape(first)}" if np.ndim(first) else ""
-            raise TypeError(
-                f"`fun` returned {short(first)}{shape}, not one real number: "
-                "reduce it to a scalar, for example with `.sum()`."
-            )
+        kind = _one_real_number(first)
         # A longer float than Python's is rounded to one.
         eps = float(np.finfo(kind).eps) if np.issubdtype(kind, np.floating) else 0.0
         self.eps = max(eps, 2.0**-52)
@@ -175,8 +162,9 @@ def analytic_values(grad: Any, evaluator: Evaluator) -> list[Array]:
             differs = np.abs(first - second) > 1e3 * np.finfo(first.dtype).eps * largest
         if np.any(differs):
             i = int(np.argmax(differs))
+            both = f"{short(first[i])} and {short(second[i])}"
             raise ValueError(
-                f"`grad` gave two values at the same point, {first[i]!r} and {second[i]!r} for "
+                f"`grad` gave two values at the same point, {both} for "
                 f"{parameters.entry_name(k, i)}: fix the seed {CHANCE}."
             )
     return values
@@ -232,7 +220,31 @@ def _fingerprints(args: Sequence[Any]) -> dict[str, int]:
     }
 
 
+def _one_real_number(value: Any) -> np.dtype[Any]:
+    """Return the type of what `fun` returned; say what to do where that is no real number."""
+    if value is None:
+        raise TypeError("`fun` returned None: is its `return` missing?")
+    if isinstance(value, (tuple, list, dict)):
+        advice = "return the loss alone; if it comes with its gradient, pass `grad=True`"
+        raise TypeError(f"`fun` returned a {type(value).__name__}, not one real number: {advice}.")
+    kind = np.asarray(value).dtype
+    if np.ndim(value):
+        what = f"{short(value)} of shape {np.shape(value)}"
+        advice = "a function that returns arrays is checked by `check_backward`"
+        if np.size(value) == 1:
+            advice = f"return its only entry, with `.item()`; {advice}"
+    elif np.issubdtype(kind, np.complexfloating):
+        what, advice = short(value), "return its real part, if the rest is 0"
+    elif kind.kind == "b":
+        what, advice = short(value), "a truth value has no slope"
+    elif not np.issubdtype(kind, np.number):
+        what, advice = short(value), "return a float"
+    else:
+        return kind
+    raise TypeError(f"`fun` returned {what}, not one real number: {advice}.")
+
+
 def short(value: Any) -> str:
     """Return a value as a sentence can hold it."""
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 60 else f"a {type(value).__name__}"

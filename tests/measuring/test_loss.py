@@ -466,14 +466,15 @@ def test_any_real_number_is_a_loss(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (np.array([1.0]), ["shape (1,)", ".sum()"]),
-        (np.ones((2, 3)), ["shape (2, 3)"]),
+        (np.array([1.0]), ["shape (1,)", ".item()"]),
+        (np.ones((2, 3)), ["shape (2, 3)", "`check_backward`"]),
         ([1.0, 2.0], ["returned a list"]),
-        ((1.0, np.ones(2)), ["returned a tuple", "loss alone"]),
+        ((1.0, np.ones(2)), ["returned a tuple", "loss alone", "`grad=True`"]),
         ("1.0", ["'1.0'"]),
         (1.0 + 2.0j, ["(1+2j)"]),
-        (np.complex128(1), ["complex"]),
-        (True, ["True"]),
+        (np.complex128(1), ["returned (1+0j), ", "real part"]),
+        (True, ["True", "truth"]),
+        (np.True_, ["returned True, "]),
         ({"loss": 1.0}, ["loss"]),
     ],
 )
@@ -482,6 +483,8 @@ def test_what_is_no_real_number_is_no_loss(value: Any, words: list[str]) -> None
         check_gradient(lambda w: value, np.zeros(3), X0)
     for word in words:
         assert word in str(caught.value)
+    for misleading in ("sum()", "np."):
+        assert misleading not in str(caught.value)
 
 
 def test_a_forgotten_return_is_guessed() -> None:

@@ -1,0 +1,40 @@
+"""A loss that comes with its gradient, as the two functions that a check needs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from gradcheck.measuring.loss import short
+
+
+class Pair:
+    """`fun(x, *args)`, which returns the loss and its gradient, taken apart: itself the loss alone.
+
+    A check calls the loss twice at `x0` before anything else. The gradients of these two calls are
+    kept for it, so that no back-pass is run for the sake of a gradient alone.
+    """
+
+    def __init__(self, fun: Callable[..., Any]) -> None:
+        if not callable(fun):
+            raise TypeError(f"`fun` is {short(fun)}, not callable: pass the function itself.")
+        self.fun, self.kept, self.room = fun, list[Any](), 2
+
+    def __call__(self, x: Any, *args: Any) -> Any:
+        """Return the loss."""
+        pair = self.fun(x, *args)
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+            raise TypeError(
+                f"`fun` returned {short(pair)}, but `grad=True` means that it returns a pair: "
+                "the loss and its gradient."
+            )
+        loss, gradient = pair
+        if self.room:
+            self.room -= 1
+            self.kept.append(copy.deepcopy(gradient))  # the next call may fill the same arrays
+        return loss
+
+    def gradient(self, *_: Any) -> Any:
+        """Return the gradient at `x0`: of the first call, then of the second."""
+        return self.kept.pop(0)
