@@ -1,6 +1,6 @@
 """gradcheck: is a hand-written gradient right, which entry is wrong, and why."""
 
-from gradcheck.check import assert_gradient, check_gradient
+from gradcheck.check import assert_backward, assert_gradient, check_backward, check_gradient
 from gradcheck.explaining.hypotheses import Finding
 from gradcheck.judging.table import Entry
 from gradcheck.measuring.derivatives import Derivative, directional_derivative, numerical_gradient
@@ -14,7 +14,9 @@ __all__ = [
     "Finding",
     "GradientReport",
     "StepSweep",
+    "assert_backward",
     "assert_gradient",
+    "check_backward",
     "check_gradient",
     "directional_derivative",
     "numerical_gradient",

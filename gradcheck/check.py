@@ -4,23 +4,58 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
 from gradcheck.explaining.columns import explain
+from gradcheck.explaining.upstream import upstream_findings
 from gradcheck.judging.entries import check_entries
 from gradcheck.judging.search import Search
 from gradcheck.judging.table import Entries, Verdict
+from gradcheck.measuring.layer import Layer, in_the_words_of_a_layer
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
 from gradcheck.measuring.noise import estimate_noise
-from gradcheck.measuring.parameters import Parameters
+from gradcheck.measuring.pair import taken_apart
+from gradcheck.measuring.parameters import Array, Parameters, converted, floating_type
 from gradcheck.measuring.slopes import positive
 from gradcheck.measuring.workers import sharing, showing
 from gradcheck.reporting.report import GradientReport
 
+Method = Literal["auto", "entries", "directions"]
 AUTO = 2_000  # parameters up to which every entry is checked
+
+
+class BackwardOptions(TypedDict, total=False):
+    """What `check_backward` takes besides; every option has a default."""
+
+    cache: bool
+    dtype: Any
+    method: Method
+    rtol: float | None
+    atol: float
+    rng: Any
+    max_wrong: int
+    workers: Any
+    progress: Any
+
+
+class GradientOptions(TypedDict, total=False):
+    """What `check_gradient` takes besides; every option has a default."""
+
+    args: Sequence[Any]
+    shapes: Mapping[Any, int | Sequence[int]] | None
+    dtype: Any
+    method: Method
+    rtol: float | None
+    atol: float
+    step: float | None
+    rng: Any
+    max_wrong: int
+    workers: Any
+    progress: Any
 
 
 def check_gradient(
@@ -29,7 +64,9 @@ def check_gradient(
     x0: Any,
     *,
     args: Sequence[Any] = (),
-    method: str = "auto",
+    shapes: Mapping[Any, int | Sequence[int]] | None = None,
+    dtype: Any = None,
+    method: Method = "auto",
     rtol: float | None = None,
     atol: float = 0.0,
     step: float | None = None,
@@ -50,12 +87,19 @@ def check_gradient(
     ----------
     fun : callable
         The loss: ``fun(x, *args)`` returns one real number.
-    grad : callable, or the values themselves
-        ``grad(x, *args)`` returns the gradient, with the structure and shapes of `x0`.
+    grad : callable, True, or the values themselves
+        ``grad(x, *args)`` returns the gradient, with the structure and shapes of `x0`. True: `fun`
+        returns the pair ``(loss, gradient)``.
     x0 : array, or a dict, list or tuple of such, nested as deep as you like
         The parameters at which to check. They are copied, and never changed.
     args : tuple, optional
         What `fun` and `grad` take besides, such as ``(X, y)``.
+    shapes : dict, optional
+        For a flat `x0`: the arrays that lie in it one after the other, such as
+        ``{"W1": (25, 64), "b1": (25,)}``. The report then names entries of these.
+    dtype : optional
+        Convert `x0` and the floating-point arrays in `args` first: ``dtype=float`` checks a
+        float32 program in float64, where its code follows its inputs.
     method : {"auto", "entries", "directions"}, optional
         ``"entries"`` checks every partial derivative: 2 calls of `fun` each, and up to 40 more
         where the gradient is right and the loss smooth. ``"directions"`` checks all together along
@@ -100,43 +144,170 @@ def check_gradient(
     >>> from gradcheck import check_gradient
     >>> def loss(w):
     ...     return 0.5 * np.sum(w**2)
-    >>> report = check_gradient(loss, lambda w: w, np.array([1.0, 2.0]))
-    >>> report.passed
+    >>> check_gradient(loss, lambda w: w, np.array([1.0, 2.0])).passed
     True
     >>> report = check_gradient(loss, lambda w: [1.0, -2.0], np.array([1.0, 2.0]))
     >>> [entry.name for entry in report.wrong]
     ['[1]']
     """
-    step = positive("step", step)
-    rtol = positive("rtol", rtol)
-    _refuse_misuse(grad, method, atol, step, max_wrong)
+    _refuse_misuse(method, rtol, atol, step, max_wrong)
+    kind, (fun, grad) = floating_type(dtype), taken_apart(fun, grad)
     with warnings_once():
-        parameters = Parameters(x0)
-        evaluator = Evaluator(fun, parameters, args)
-        analytic = analytic_values(grad, evaluator)
-        if rtol is None:
-            precisions = [np.finfo(a.dtype).eps for a in [*parameters.x0, *analytic]]
-            rtol = 1e-6 if max(evaluator.eps, *map(float, precisions)) < 1e-10 else 1e-3
-        why = "as asked for"
-        if method == "auto" and step is not None:
-            method, why = "entries", "to which `step` belongs"
-        elif method == "auto":
-            few = parameters.size <= AUTO
-            method = "entries" if few else "directions"
-            why = f"{'up to' if few else 'above'} {AUTO:,} parameters"
-        expected = 2 * parameters.size + 20 if method == "entries" else 30
-        with sharing(evaluator, workers), showing(evaluator, progress, expected):
-            noise = estimate_noise(evaluator, rng)
-            if method == "entries":
-                checked = check_entries(evaluator, analytic, noise, rtol=rtol, atol=atol, step=step)
-                search = None
-            else:
-                search = Search(
-                    evaluator, analytic, noise, rtol=rtol, atol=atol, rng=rng, max_wrong=max_wrong
-                )
-                search.run()
-                checked = search.checked
-        evaluator.finish()
+        parameters = Parameters(x0, shapes, kind)
+        evaluator = Evaluator(fun, parameters, converted(args, kind))
+        return _check(
+            evaluator,
+            grad,
+            analytic_values(grad, evaluator),
+            method=method,
+            rtol=rtol,
+            atol=atol,
+            step=step,
+            rng=rng,
+            max_wrong=max_wrong,
+            workers=workers,
+            progress=progress,
+        )
+
+
+def check_backward(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: Any,
+    *,
+    cache: bool = False,
+    dtype: Any = None,
+    method: Method = "auto",
+    rtol: float | None = None,
+    atol: float = 0.0,
+    rng: Any = None,
+    max_wrong: int = 20,
+    workers: Any = 1,
+    progress: Any = None,
+) -> GradientReport:
+    """Tell whether the back-pass of a layer is right: of a function from arrays to arrays.
+
+    For a random upstream gradient ``u``, shaped like the output ``y``, the slopes that `backward`
+    gives must be those of the number ``sum(u * y)``. They are held against it as by
+    `check_gradient`. Moreover, they must be linear in ``u``.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward(*inputs)`` returns the output: an array, or a tuple, list or dict of arrays.
+    backward : callable
+        ``backward(upstream, *inputs)`` returns the slopes by the inputs, in their order;
+        `upstream` has the structure of the output.
+    inputs : tuple, dict or array
+        What `forward` takes: a tuple by place, a dict by name (then `backward` returns a dict,
+        too), one array alone. Arrays of floats are checked. Others, such as labels and settings,
+        are passed on; `backward` may leave them out, or give None. None for an array of floats
+        leaves that out of the check as well, and the report says so.
+    cache : bool, optional
+        True: `forward` returns ``(output, cache)``, and ``backward(upstream, cache)`` is called.
+    dtype, method, rtol, atol, rng, max_wrong, workers, progress : optional
+        As in `check_gradient`.
+
+    Returns
+    -------
+    GradientReport
+        Print it. It is true where the back-pass passed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where an argument cannot be used; the message says which and what to do.
+
+    References
+    ----------
+    The slopes by the inputs are a vector-Jacobian product: Griewank and Walther (2008),
+    *Evaluating Derivatives*, section 3.2. The check is that of `check_gradient`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import check_backward
+    >>> def forward(x, w):
+    ...     return x @ w, (x, w)
+    >>> def backward(upstream, cache):
+    ...     x, w = cache
+    ...     return upstream @ w.T, x.T @ upstream
+    >>> x, w = np.arange(6.0).reshape(2, 3), np.ones((3, 2))
+    >>> check_backward(forward, backward, (x, w), cache=True).passed
+    True
+    """
+    _refuse_misuse(method, rtol, atol, None, max_wrong)
+    with warnings_once(), in_the_words_of_a_layer():
+        layer = Layer(forward, backward, inputs, cache=cache, dtype=floating_type(dtype), rng=rng)
+        evaluator = Evaluator(layer.loss, layer.parameters, (layer.passed_on,))
+        report = _check(
+            evaluator,
+            None,
+            layer.slopes,
+            method=method,
+            rtol=rtol,
+            atol=atol,
+            rng=rng,
+            max_wrong=max_wrong,
+            workers=workers,
+            progress=progress,
+        )
+    nfev = layer.nfev + report.nfev
+    bent = upstream_findings(layer.growth)
+    others = {e.name.partition("[")[0] for e in report.wrong} - set(layer.growth)
+    left_out = f"Not checked, for `backward` gives None: {', '.join(layer.left_out)}."
+    return replace(
+        report,
+        passed=report.passed and not bent,
+        nfev=nfev,
+        findings=(*bent, *(report.findings if others or not bent else ())),
+        notes=(
+            *report.notes[:-1],
+            *([left_out] if layer.left_out else []),
+            f"{nfev:,} calls of `forward`;{report.notes[-1].partition(';')[2]}",
+        ),
+    )
+
+
+def _check(
+    evaluator: Evaluator,
+    grad: Any,
+    analytic: Sequence[Array],
+    *,
+    method: Method,
+    rtol: float | None,
+    atol: float,
+    step: float | None = None,
+    rng: Any,
+    max_wrong: int,
+    workers: Any,
+    progress: Any,
+) -> GradientReport:
+    """Hold a gradient against a loss, and explain what is wrong."""
+    parameters = evaluator.parameters
+    if rtol is None:
+        precisions = [np.finfo(a.dtype).eps for a in [*parameters.x0, *analytic]]
+        rtol = 1e-6 if max(evaluator.eps, *map(float, precisions)) < 1e-10 else 1e-3
+    why = "as asked for"
+    if method == "auto" and step is not None:
+        method, why = "entries", "to which `step` belongs"
+    elif method == "auto":
+        few = parameters.size <= AUTO
+        method = "entries" if few else "directions"
+        why = f"{'up to' if few else 'above'} {AUTO:,} parameters"
+    expected = 2 * parameters.size + 20 if method == "entries" else 30
+    with sharing(evaluator, workers), showing(evaluator, progress, expected):
+        noise = estimate_noise(evaluator, rng)
+        if method == "entries":
+            checked = check_entries(evaluator, analytic, noise, rtol=rtol, atol=atol, step=step)
+            search = None
+        else:
+            search = Search(
+                evaluator, analytic, noise, rtol=rtol, atol=atol, rng=rng, max_wrong=max_wrong
+            )
+            search.run()
+            checked = search.checked
+    evaluator.finish()
     names = parameters.names
     if search is None:
         resolution = {names[c.array]: c.resolution() for c in checked}
@@ -166,22 +337,27 @@ def check_gradient(
     )
 
 
-def assert_gradient(fun: Callable[..., Any], grad: Any, x0: Any, **options: Any) -> GradientReport:
-    """Check a gradient, and raise an `AssertionError` that holds the table unless it is right.
+def assert_gradient(
+    fun: Callable[..., Any],
+    grad: Any,
+    x0: Any,
+    *,
+    max_rows: int | None = None,
+    **options: Unpack[GradientOptions],
+) -> GradientReport:
+    """Check a gradient, and raise an `AssertionError` that holds the report unless it is right.
 
-    For tests: pytest then shows the verdict and the table, not the arrays. A gradient that passed
-    only because nothing could be told of it, as at a minimum, is said in a warning.
+    For tests: pytest then shows the verdict and the table, not the arrays. What passed only
+    because nothing could be told of it, as at a minimum, is said in a warning.
 
     Parameters
     ----------
-    fun : callable
-        The loss: ``fun(x, *args)`` returns one real number.
-    grad : callable, or the values themselves
-        ``grad(x, *args)`` returns the gradient, with the structure and shapes of `x0`.
-    x0 : array, or a dict, list or tuple of such
-        The parameters at which to check.
+    fun, grad, x0
+        As in `check_gradient`.
+    max_rows : int, optional
+        At most so many entries in the table.
     **options : optional
-        `args`, `method`, `rtol` and the other options of `check_gradient`.
+        The options of `check_gradient`.
 
     Returns
     -------
@@ -197,8 +373,7 @@ def assert_gradient(fun: Callable[..., Any], grad: Any, x0: Any, **options: Any)
 
     References
     ----------
-    Gill, Murray, Saunders and Wright (1983), SIAM J. Sci. Stat. Comput. 4; more at
-    `check_gradient`.
+    As in `check_gradient`.
 
     Examples
     --------
@@ -209,16 +384,69 @@ def assert_gradient(fun: Callable[..., Any], grad: Any, x0: Any, **options: Any)
     True
     """
     __tracebackhide__ = True
-    report = check_gradient(fun, grad, x0, **options)
-    report.raise_if_wrong()
-    if min(report.resolution.values()) >= 1:
-        warnings.warn(f"{report.headline()} Check at another point.", stacklevel=2)
+    return _asserted(check_gradient(fun, grad, x0, **options), max_rows)
+
+
+def assert_backward(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: Any,
+    *,
+    max_rows: int | None = None,
+    **options: Unpack[BackwardOptions],
+) -> GradientReport:
+    """Check the back-pass of a layer, and raise an `AssertionError` unless it is right.
+
+    Parameters
+    ----------
+    forward, backward, inputs
+        As in `check_backward`.
+    max_rows : int, optional
+        At most so many entries in the table.
+    **options : optional
+        The options of `check_backward`.
+
+    Returns
+    -------
+    GradientReport
+        The report of a back-pass that passed.
+
+    Raises
+    ------
+    AssertionError
+        Where the back-pass is wrong or could not be resolved.
+    TypeError, ValueError
+        As in `check_backward`.
+
+    References
+    ----------
+    As in `check_backward`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gradcheck import assert_backward
+    >>> def backward(upstream, x):
+    ...     return upstream * np.cos(x)
+    >>> assert_backward(np.sin, backward, np.array([0.5, 1.0])).passed
+    True
+    """
+    __tracebackhide__ = True
+    return _asserted(check_backward(forward, backward, inputs, **options), max_rows)
+
+
+def _asserted(report: GradientReport, max_rows: int | None) -> GradientReport:
+    """Return a report that passed; warn of what it could not see."""
+    __tracebackhide__ = True  # pytest shows the reader's line, not this one
+    report.raise_if_wrong(max_rows)
+    if report.blind:
+        warnings.warn(f"{report.headline()} Check at another point.", stacklevel=3)
     return report
 
 
-def _refuse_misuse(grad: Any, method: Any, atol: Any, step: float | None, max_wrong: Any) -> None:
-    if grad is None:
-        raise TypeError("`grad` is None: pass a function `grad(x, *args)` or the values it gives.")
+def _refuse_misuse(method: Any, rtol: Any, atol: Any, step: Any, max_wrong: Any) -> None:
+    positive("step", step)
+    positive("rtol", rtol)
     if method not in ("auto", "entries", "directions"):
         raise ValueError(f"`method` is {method!r}: pass 'entries', 'directions' or 'auto'.")
     if step is not None and method == "directions":

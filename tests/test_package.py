@@ -17,6 +17,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FUNCTIONS = [
     "check_gradient",
     "assert_gradient",
+    "check_backward",
+    "assert_backward",
     "numerical_gradient",
     "directional_derivative",
     "sweep_steps",
@@ -130,8 +132,12 @@ def test_the_public_names_are_those_of_the_design_and_no_others() -> None:
 
 SIGNATURES = {
     "check_gradient": (
-        "(fun, grad, x0, *, args=(), method='auto', rtol=None, atol=0.0, step=None, rng=None, "
-        "max_wrong=20, workers=1, progress=None)"
+        "(fun, grad, x0, *, args=(), shapes=None, dtype=None, method='auto', rtol=None, atol=0.0, "
+        "step=None, rng=None, max_wrong=20, workers=1, progress=None)"
+    ),
+    "check_backward": (
+        "(forward, backward, inputs, *, cache=False, dtype=None, method='auto', rtol=None, "
+        "atol=0.0, rng=None, max_wrong=20, workers=1, progress=None)"
     ),
     "numerical_gradient": "(fun, x0, *, args=(), step=None)",
     "directional_derivative": "(fun, x0, direction, *, args=(), step=None)",
@@ -153,7 +159,7 @@ def test_the_signatures_are_those_of_the_design(name: str) -> None:
 def test_assert_gradient_takes_what_check_gradient_takes() -> None:
     parameters = inspect.signature(gradcheck.assert_gradient).parameters
     assert list(parameters)[:3] == ["fun", "grad", "x0"]
-    options = {
+    options: dict[str, Any] = {
         "args": (2.0,),
         "method": "directions",
         "rtol": 1e-5,
@@ -169,7 +175,7 @@ def test_assert_gradient_takes_what_check_gradient_takes() -> None:
 
     assert gradcheck.assert_gradient(loss, lambda w, c: 2 * c * w, np.ones(3), **options).passed
     with pytest.raises(TypeError, match="tolerance"):
-        gradcheck.assert_gradient(loss, lambda w, c: w, np.ones(3), tolerance=1)
+        gradcheck.assert_gradient(loss, lambda w, c: w, np.ones(3), tolerance=1)  # type: ignore[call-arg]
 
 
 def test_the_fields_of_the_results_are_those_of_the_design() -> None:

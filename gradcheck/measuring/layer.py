@@ -76,7 +76,7 @@ class Layer:
     ----------
     loss : the number whose slopes are those that `backward` claims.
     parameters : the inputs that are checked, by name.
-    passed_on : the others.
+    passed_on : the others; `left_out` those of them whose slopes are None.
     slopes : what `backward` claims, flat, in the order of `parameters`.
     growth : of arrays that are not linear in the upstream gradient, how many times as large their
         slopes are where that is `LARGE` times as large; NaN where it is no one number.
@@ -94,9 +94,8 @@ class Layer:
         rng: Any,
     ) -> None:
         named, keywords = _named(forward, inputs), isinstance(inputs, Mapping)
-        _refuse_call("backward", backward, named, keywords, cache)
         self.loss = WeightedOutput(forward, named, keywords, cache)
-        self.backward, self.nfev = backward, 0
+        self.backward, self.nfev, self.left_out = backward, 0, list[str]()
         arrays = dict(leaves(named))
         checked = {name: leaf for name, leaf in arrays.items() if is_floating(leaf)}
         if not checked:
@@ -109,6 +108,7 @@ class Layer:
         self.sloped = [top for top in named if any(_within(name, top) for name in checked)]
         self._forward()
         _refuse_output(self.output)
+        _refuse_call("backward", backward, named, keywords, cache)
         generator = random_numbers(rng)
         outputs = floats_of(self.output).values()
         other, upstream = ([random_upstream(generator, y) for y in outputs] for _ in range(2))
@@ -151,7 +151,8 @@ class Layer:
                 "that array belongs to the layer above."
             )
         self._refuse_changes("backward")
-        return self.parameters.match(self._by_name(returned), "backward")
+        slopes = self._by_name(returned)
+        return self.parameters.match(slopes, "backward")
 
     def _by_name(self, returned: Any) -> dict[str, Any]:
         """Sort what `backward` returned by the names of the arrays; None leaves one unchecked."""
@@ -161,6 +162,7 @@ class Layer:
             raise TypeError("`backward` returned None: is its `return` missing?")
         aside = {n: tree[n] for n in tree if any(_within(n, top) for top in tops)}
         if aside:
+            self.left_out += aside
             self.passed_on |= aside
             self.parameters = Parameters({n: tree[n] for n in tree if n not in aside})
         found: dict[str, Any] = {}

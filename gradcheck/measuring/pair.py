@@ -9,6 +9,19 @@ from typing import Any
 from gradcheck.measuring.loss import short
 
 
+def taken_apart(fun: Callable[..., Any], grad: Any) -> tuple[Callable[..., Any], Any]:
+    """Return the loss and its gradient, as given or as the two halves of a pair."""
+    if grad is None or grad is False:
+        raise TypeError(
+            f"`grad` is {grad}: pass a function `grad(x, *args)` or the values it gives; or True, "
+            "where `fun` returns the loss and its gradient."
+        )
+    if grad is not True:
+        return fun, grad
+    pair = Pair(fun)
+    return pair, pair.gradient
+
+
 class Pair:
     """`fun(x, *args)`, which returns the loss and its gradient, taken apart: itself the loss alone.
 

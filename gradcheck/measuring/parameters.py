@@ -182,7 +182,7 @@ def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, tree
 
 
-def rebuild(tree: Any, arrays: Iterator[Array]) -> Any:
+def rebuild(tree: Any, arrays: Iterator[Any]) -> Any:
     """Return the structure of `tree` with its leaves replaced by `arrays`, in order."""
     if isinstance(tree, Mapping):
         branches = {key: rebuild(branch, arrays) for key, branch in tree.items()}

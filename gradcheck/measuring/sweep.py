@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
 from gradcheck.measuring.noise import estimate_noise, random_numbers
+from gradcheck.measuring.pair import taken_apart
 from gradcheck.measuring.parameters import Parameters
 from gradcheck.measuring.slopes import Floats, direction_line
 
@@ -80,8 +81,8 @@ def sweep_steps(
     ----------
     fun : callable
         The loss: ``fun(x, *args)`` returns one real number.
-    grad : callable, or the values themselves
-        ``grad(x, *args)`` returns the gradient, with the structure and shapes of `x0`.
+    grad : callable, True, or the values themselves
+        As in `check_gradient`.
     x0 : array, or a dict, list or tuple of such
         The point. It is copied.
     args : tuple, optional
@@ -117,6 +118,7 @@ def sweep_steps(
     """
     with warnings_once():
         parameters = Parameters(x0)
+        fun, grad = taken_apart(fun, grad)
         evaluator = Evaluator(fun, parameters, args)
         gradient = analytic_values(grad, evaluator)
         if not all(np.all(np.isfinite(g)) for g in gradient):

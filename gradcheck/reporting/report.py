@@ -89,22 +89,31 @@ class GradientReport:
         """Return `passed`."""
         return self.passed
 
-    def raise_if_wrong(self) -> None:
+    @cached_property
+    def blind(self) -> tuple[str, ...]:
+        """The arrays of which a pass says nothing: any gradient of that size would have passed."""
+        return tuple(name for name, r in self.resolution.items() if r >= 1)
+
+    def raise_if_wrong(self, max_rows: int | None = None) -> None:
         """Raise an `AssertionError` that holds the printed report, unless it passed."""
         __tracebackhide__ = True  # pytest shows the reader's line, not this one
         if not self.passed:
-            raise AssertionError(str(self))
+            raise AssertionError(self.text(max_rows))
 
-    def __str__(self) -> str:
+    def text(self, max_rows: int | None = None) -> str:
         """Return the verdict in a sentence, the findings, the table and what to know besides."""
         footnotes = "\n".join(textwrap.fill(note, WIDTH) for note in self.footnotes())
         blocks = [
             textwrap.fill(self.headline(), WIDTH),
             *map(_finding_text, self.findings),
-            self.table(),
+            self.table(max_rows),
             footnotes,
         ]
         return "\n\n".join(block for block in blocks if block)
+
+    def __str__(self) -> str:
+        """Return `text()`."""
+        return self.text()
 
     __repr__ = __str__
 

@@ -44,7 +44,7 @@ def test_kinks_under_noise_are_not_blamed_on_the_gradient(seed: int, kind: str) 
 
 
 @pytest.mark.parametrize("method", ["entries", "directions"])
-def test_a_loss_that_is_float32_inside_is_no_loss_that_ignores_its_input(method: str) -> None:
+def test_a_loss_that_is_float32_inside_is_no_loss_that_ignores_its_input(method: Any) -> None:
     def fun(w: Any) -> float:
         return float(np.float32(1000) + np.float32(0.1) * (w.astype(np.float32) ** 2).sum())
 

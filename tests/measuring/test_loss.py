@@ -19,7 +19,7 @@ from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.parameters import Parameters
 from gradcheck.measuring.workers import showing
 
-METHODS = ["entries", "directions"]
+METHODS: list[Any] = ["entries", "directions"]
 Action = Literal["always", "default", "ignore", "once"]
 X0 = np.array([1.0, 2.0, 3.0])
 
@@ -38,7 +38,7 @@ def same_bytes(first: Any, second: Any) -> bool:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("factor", [1.0, 1.01, -1.0, np.nan])
 @pytest.mark.parametrize("size", [1, 7, 100])
-def test_nfev_counts_every_call(method: str, factor: float, size: int) -> None:
+def test_nfev_counts_every_call(method: Any, factor: float, size: int) -> None:
     calls = 0
 
     def fun(w: Any) -> Any:
@@ -109,7 +109,7 @@ def test_fun_never_sees_more_than_one_entry_moved(dtype: Any, right: bool) -> No
 @pytest.mark.parametrize("stop_at", [1, 2, 5, 12, 13, 14, 20])
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, ValueError])
 def test_whatever_stops_it_nothing_passed_in_is_changed(
-    method: str, stop_at: int, interrupt: type[BaseException]
+    method: Any, stop_at: int, interrupt: type[BaseException]
 ) -> None:
     x0: Any = {"W": np.full((2, 2), 0.1), "b": [np.full(3, 0.2)]}
     data = np.arange(3.0)
@@ -191,7 +191,7 @@ def test_the_exception_says_with_which_entry_and_step_it_came() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_exception_half_way_reaches_the_user_as_it_was(method: str) -> None:
+def test_an_exception_half_way_reaches_the_user_as_it_was(method: Any) -> None:
     problem = ValueError("singular")
 
     def fun(w: Any) -> Any:
@@ -241,7 +241,7 @@ def warnings_of(run: Callable[[], Any], action: Action = "always") -> list[Any]:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("action", ["always", "default", "once"])
-def test_a_warning_is_passed_on_once(method: str, action: Action) -> None:
+def test_a_warning_is_passed_on_once(method: Any, action: Action) -> None:
     def fun(w: Any) -> Any:
         warnings.warn("slow path", UserWarning, stacklevel=1)
         return loss(w)
@@ -378,7 +378,7 @@ def test_a_gradient_that_gives_two_values_is_refused_with_both() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_sums_added_up_in_another_order_are_round_off_not_randomness(method: str) -> None:
+def test_sums_added_up_in_another_order_are_round_off_not_randomness(method: Any) -> None:
     signs = itertools.cycle([1, -1])
 
     def fun(w: Any) -> Any:
@@ -556,7 +556,7 @@ def test_workers_is_a_whole_number_or_like_map(workers: Any) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("factor", [1.0, 1.1])
-def test_a_map_like_callable_gives_the_same_report(method: str, factor: float) -> None:
+def test_a_map_like_callable_gives_the_same_report(method: Any, factor: float) -> None:
     shared = 0
 
     def gather(function: Any, nudges: Any) -> Any:
@@ -575,7 +575,7 @@ def test_a_map_like_callable_gives_the_same_report(method: str, factor: float) -
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_progress_is_told_of_every_call(method: str) -> None:
+def test_progress_is_told_of_every_call(method: Any) -> None:
     told: list[tuple[int, int]] = []
     report = check_gradient(
         loss, np.exp, np.ones(30), method=method, progress=lambda *now: told.append(now)
@@ -623,7 +623,7 @@ def pops(p: Any) -> Any:
 
 @pytest.mark.parametrize("method", ["entries", "directions"])
 @pytest.mark.parametrize("fun", [replaces, pops])
-def test_an_array_that_is_replaced_is_a_change_in_place(fun: Any, method: str) -> None:
+def test_an_array_that_is_replaced_is_a_change_in_place(fun: Any, method: Any) -> None:
     x0 = {"W": np.ones(3)}
     with pytest.raises(ValueError, match=r"`fun` changes its input in place \(W\)"):
         check_gradient(fun, lambda p: {"W": 2 * p["W"]}, x0, method=method)

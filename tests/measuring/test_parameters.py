@@ -1,10 +1,12 @@
 """Structures of any nesting become named flat arrays, copied; what does not fit is said."""
 
+import pickle
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from gradcheck import check_gradient
 from gradcheck.measuring.parameters import Parameters
 
 
@@ -207,3 +209,137 @@ def test_values_of_another_structure_are_refused(
         Parameters(x0).match(values, "grad")
     for word in words:
         assert word in str(caught.value)
+
+
+# ---------------------------------------------------------------- a flat vector, and types
+
+SHAPES: dict[Any, Any] = {"W1": (2, 3), "b1": (3,), "c": (), "none": (0, 2), "v": 2}
+
+
+def flat_loss(theta: Any) -> Any:
+    assert theta.shape == (12,)
+    return np.sum(np.exp(theta))
+
+
+@pytest.mark.parametrize("method", ["entries", "directions"])
+def test_entries_of_a_flat_vector_get_the_names_of_its_arrays(method: Any) -> None:
+    theta = np.random.default_rng(0).normal(size=12)
+    factor = np.ones(12)
+    factor[[4, 9]] = 3
+    report = check_gradient(
+        flat_loss, lambda t: factor * np.exp(t), theta, shapes=SHAPES, method=method
+    )
+    assert {entry.name for entry in report.wrong} == {"W1[1, 1]", "c"}
+    assert list(report.resolution) == ["W1", "b1", "c", "none", "v"]
+    assert check_gradient(flat_loss, np.exp, theta, shapes=SHAPES, method=method)
+    assert check_gradient(flat_loss, np.exp, theta, shapes=SHAPES, method=method, workers=map)
+
+
+def test_arrays_of_a_flat_vector_are_views_into_it() -> None:
+    p = Parameters(np.arange(12.0), SHAPES)
+    assert p.names == list(SHAPES)
+    assert p.shapes == [(2, 3), (3,), (), (0, 2), (2,)]
+    for flat in p.flats:
+        assert flat.base is not None
+        flat += 100
+    np.testing.assert_array_equal(p.tree, np.arange(12.0) + 100)
+    assert p.changed() == "W1"
+    again = pickle.loads(pickle.dumps(p))
+    assert again.shapes == p.shapes
+    again.flats[0][0] = 7.0
+    assert again.tree[0] == 7.0
+    assert p.tree[0] == 100.0
+
+
+@pytest.mark.parametrize(
+    ("x0", "shapes", "words"),
+    [
+        (np.ones(7), {"W": (2, 3), "b": 2}, ["`shapes` add up to 8", "`x0` has 7"]),
+        ({"W": np.ones(6)}, {"W": (2, 3)}, ["`shapes` is for one flat `x0`"]),
+        ([np.ones(3), np.ones(3)], {"W": (2, 3)}, ["`shapes` is for one flat `x0`"]),
+        (np.ones(4), {1: 2, "1": 2}, ["Two arrays of `shapes` are called 1"]),
+        (np.ones(4), {"W": (2.0, 2)}, ["`shapes` at W is (2.0, 2)", "whole numbers"]),
+        (np.ones(4), {"W": (-2, -2)}, ["`shapes` at W", "whole numbers"]),
+        (np.ones(4), {"W": "22"}, ["`shapes` at W is '22'", "whole numbers"]),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(x0: Any, shapes: Any, words: list[str]) -> None:
+    with pytest.raises(ValueError, match="`shapes`") as caught:
+        check_gradient(lambda t: 0.0, x0, x0, shapes=shapes)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_column_vector_is_flat_too() -> None:
+    theta = np.ones((6, 1))
+    report = check_gradient(
+        lambda t: np.sum(t**2), lambda t: 2 * t * (np.arange(6) != 5)[:, None], theta,
+        shapes={"W": (2, 2), "b": 2},
+    )  # fmt: skip
+    assert [entry.name for entry in report.wrong] == ["b[1]"]
+
+
+@pytest.mark.parametrize("dtype", [float, np.float64, "float64", np.float32, np.longdouble])
+def test_x0_and_floats_in_args_are_converted(dtype: Any) -> None:
+    labels, seen = np.array([0, 1]), set()
+
+    def fun(p: Any, data: Any, labels: Any, name: Any) -> Any:
+        assert labels.dtype == int
+        assert name == ("name", 1.5)
+        seen.add((p["w"].dtype, data["X"][0].dtype))
+        return np.sum((data["X"][0] * p["w"])[labels])
+
+    single = np.ones(2, np.float32)
+    args = {"X": [single]}, labels, ("name", 1.5)
+    grad = lambda p, data, *_: {"w": data["X"][0]}  # noqa: E731
+    assert check_gradient(fun, grad, {"w": single}, args=args, dtype=dtype)
+    assert seen == {(np.dtype(dtype), np.dtype(dtype))}
+    assert single.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [int, bool, complex, "no type", object])
+def test_a_dtype_is_a_floating_type(dtype: Any) -> None:
+    with pytest.raises(TypeError, match=r"`dtype` is .*floating-point type, such as `float`"):
+        check_gradient(np.sum, np.ones(2), np.ones(2), dtype=dtype)
+
+
+def test_float64_finds_what_float32_cannot_see() -> None:
+    x0 = np.random.default_rng(0).normal(size=20).astype(np.float32)
+    options: dict[str, Any] = {"grad": lambda w: np.exp(w) * w.dtype.type(1.0001), "x0": x0}
+    assert check_gradient(lambda w: np.exp(w).sum(), **options)
+    assert len(check_gradient(lambda w: np.exp(w).sum(), **options, dtype=float).wrong) == 20
+
+
+# ---------------------------------------------------------------- what is nearly right
+
+
+class Network:
+    def __init__(self) -> None:
+        self.W = np.ones(2)
+
+
+@pytest.mark.parametrize(
+    ("x0", "values", "words"),
+    [
+        (np.ones(2), (0.5, np.ones(2)), ["`grad`", "the loss and its gradient", "`grad=True`"]),
+        (TREE, (0.5, TREE), ["`grad`", "the loss and its gradient", "`grad=True`"]),
+        (TREE, (ONES, np.ones(3)), ["missing W1, b1", "It is a tuple, `x0` a dict", "same keys"]),
+    ],
+)
+def test_a_gradient_in_another_form_is_recognised(x0: Any, values: Any, words: list[str]) -> None:
+    with pytest.raises(ValueError, match="`grad` has another structure") as caught:
+        Parameters(x0).match(values, "grad")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_an_object_is_asked_for_its_arrays() -> None:
+    with pytest.raises(TypeError, match=r"`x0` has dtype object \(Network\).*the arrays in it"):
+        Parameters(Network())
+
+
+def test_a_mask_is_not_dropped_in_silence() -> None:
+    masked = np.ma.masked_array([1.0, 2.0], [True, False])
+    for x0, values in ((masked, np.ones(2)), (np.ones(2), masked)):
+        with pytest.raises(TypeError, match="is a masked array"):
+            check_gradient(lambda w: 0.0, values, x0)
