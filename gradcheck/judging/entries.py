@@ -22,6 +22,7 @@ from gradcheck.measuring.slopes import (
     typical_sizes,
 )
 
+BENT = 0.02  # of a slope: smaller differences of its two sides are no kink
 SPARE = 40  # calls beyond two an entry that a right gradient may cost
 
 
@@ -35,13 +36,17 @@ def check_entries(
     step: float | None,
 ) -> list[CheckedArray]:
     """Check every entry of every array; 2 calls of the loss each where the gradient is right."""
-    checked, done = [], 0
-    for k, a in enumerate(analytic):
-        done += a.size
-        judge = EntryJudge(evaluator, k, a, noise, rtol=rtol, atol=atol, step=step)
-        judge.check_all(2 * done + SPARE)
-        checked.append(judge.checked)
-    return checked
+    judges = [
+        EntryJudge(evaluator, k, a, noise, rtol=rtol, atol=atol, step=step)
+        for k, a in enumerate(analytic)
+    ]
+    for judge in judges:
+        judge.check_all()
+    if step is None:
+        budget = 2 * evaluator.parameters.size + SPARE
+        for judge in judges:
+            judge.look_twice(budget)
+    return [judge.checked for judge in judges]
 
 
 class EntryJudge:
@@ -88,9 +93,11 @@ class EntryJudge:
         self.around = 10 * float(np.finfo(x.dtype).eps) * size
         self.points = np.zeros((index.size, 2), dtype=x.dtype)
         self.losses = np.zeros((index.size, 2))
+        self.kinks = False  # whether an entry was found on a kink, so that others may be
+        self.jumps = np.zeros(index.size)  # half the difference of the two one-sided slopes
 
-    def check_all(self, budget: int) -> None:
-        """Judge every entry; look twice at some while fewer than `budget` calls are spent.
+    def check_all(self) -> None:
+        """Judge every entry.
 
         Blocks double in length, so that the first entries teach the others their step.
         """
@@ -104,19 +111,31 @@ class EntryJudge:
                 self.examine(row)
                 self.steps[row + 1 :] *= self.steps[row] / before
             start, length = start + length, min(2 * length, 1024)
-        if self.step is not None:
-            return
-        # Of the entries that only their error bar excused, look again at those it excused most.
+
+    def look_twice(self, budget: int) -> None:
+        """Look again at entries that passed in doubt, while fewer than `budget` calls are spent."""
         c = self.checked
-        excused = np.flatnonzero((c.verdict == Verdict.AGREE) & (c.error > c.allowed / 2))
-        needed = np.abs(self.analytic - c.numerical)[excused] / c.allowed[excused]
-        suspicious = False
-        for looks, row in enumerate(excused[np.argsort(-needed, kind="stable")].tolist()):
+        agree = c.verdict == Verdict.AGREE
+        with np.errstate(all="ignore"):
+            larger = np.maximum(np.abs(self.analytic), np.abs(c.numerical))
+            bent, excused = self.jumps / larger, np.abs(self.analytic - c.numerical) / c.allowed
+        # A kink whose middle the gradient hits, and a difference that only the error bar excused.
+        kinked = agree & (self.jumps > c.allowed) & (bent > BENT)
+        self._look_again(np.flatnonzero(kinked), bent, budget)
+        by_bar = agree & (c.error > c.allowed / 2)
+        self._look_again(np.flatnonzero(by_bar), excused, budget, sharper=True)
+
+    def _look_again(
+        self, rows: Array, doubt: Floats, budget: int, *, sharper: bool = False
+    ) -> None:
+        """Examine the most doubtful of some entries; where that finds something, all of them."""
+        found = False
+        for looks, row in enumerate(rows[np.argsort(-doubt[rows], kind="stable")].tolist()):
             spare = budget - self.evaluator.nfev
-            if not suspicious and (looks >= 2 or spare < 6):
+            if not found and (looks >= 2 or spare < 6):
                 break
-            limit = MAX_RUNGS if suspicious else spare // 2
-            suspicious |= self.examine(row, limit, sharper=True) is Verdict.WRONG
+            limit = MAX_RUNGS if found else spare // 2
+            found |= self.examine(row, limit, sharper=sharper) is not Verdict.AGREE
 
     def two_calls(self, rows: slice) -> Array:
         """Take one central difference for each of some entries; return which of them fit."""
@@ -133,6 +152,7 @@ class EntryJudge:
             forward = (self.losses[rows, 0] - self.evaluator.at_x0) / up
             backward = (self.evaluator.at_x0 - self.losses[rows, 1]) / down
             numerical = central(forward, backward, up, down)
+            self.jumps[rows] = np.abs(forward - backward) / 2
             rounding = self.evaluator.eps * np.abs(self.losses[rows]).max(axis=1) / 3
             bar = ROUND_OFF * np.maximum(self.noise, rounding) / ((up + down) / 2)
             a = self.analytic[rows]
@@ -142,7 +162,7 @@ class EntryJudge:
             fits: Array = (difference <= allowed + bar) & np.isfinite(a) & np.isfinite(numerical)
         c.numerical[rows], c.error[rows], c.allowed[rows] = numerical, bar, allowed + bar
         c.reason[rows] = np.where(difference <= allowed, Reason.GRADIENT, Reason.ROUND_OFF)
-        c.verdict[rows] = Verdict.AGREE
+        c.verdict[rows] = np.where(fits, Verdict.AGREE, Verdict.UNRESOLVED)
         return fits
 
     def examine(self, row: int, limit: int = MAX_RUNGS, *, sharper: bool = False) -> Verdict:
@@ -158,7 +178,13 @@ class EntryJudge:
         claim = Claim(float(self.analytic[row]), self.rtol, float(self.atol[row]))
         fixed = self.step is not None
         judged = examine(
-            claim, ladder, float(self.around[row]), limit, sharper=sharper, fixed=fixed
+            claim,
+            ladder,
+            float(self.around[row]),
+            limit,
+            sharper=sharper,
+            kinks=self.kinks and not fixed,
+            fixed=fixed,
         )
         if judged is None:
             c.numerical[row], c.error[row], c.allowed[row] = np.nan, np.inf, np.inf
@@ -166,9 +192,12 @@ class EntryJudge:
             c.reason[row] = Reason.NOISE if ladder.rungs else Reason.DOMAIN
             return Verdict.UNRESOLVED
         verdict, reason, slope, allowed = judged
+        self.kinks |= verdict is Verdict.KINK
         if verdict is Verdict.UNRESOLVED and limit < MAX_RUNGS:
             return verdict  # the ladder was cut short: what the two calls said stands
         error = SURE * slope.error + (slope.kink if verdict is not Verdict.AGREE else 0.0)
+        if verdict is Verdict.AGREE == c.verdict[row] and error > c.error[row]:
+            return verdict
         c.numerical[row], c.error[row] = slope.value, error
         c.allowed[row] = allowed + error
         c.verdict[row], c.reason[row] = verdict, reason

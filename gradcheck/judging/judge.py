@@ -43,6 +43,7 @@ def examine(
     limit: int = MAX_RUNGS,
     *,
     sharper: bool = False,
+    kinks: bool = False,
     fixed: bool = False,
 ) -> Judgement | None:
     """Add rungs until the claim is settled; None if there is no slope to hold it against.
@@ -54,11 +55,19 @@ def examine(
     def enough(e: Estimate) -> bool:
         """Whether more rungs would tell nothing new."""
         excess, bar, allowed = claim.excess(e), e.error + e.kink, claim.allowed(e.value)
+        if e.kinked and e.settled and ladder.closest(e):
+            return True
         if excess <= 0 or (excess <= e.error and not sharper):
             return bar <= (allowed if sharper else max(allowed, 3 * e.round_off))
         return ladder.confirmed(e) and excess > SURE * bar
 
-    best = ladder.fixed() if fixed else ladder.climb(enough, limit, 1.0 if sharper else -1.0)
+    second = 1.0 if sharper else -1.0
+    if kinks and (first := ladder.rungs.get(0.0)):
+        jump = abs(first.jump) / 2
+        gap = abs(claim.slope - first.slope) - claim.allowed(first.slope) - first.bar
+        if jump > first.bar and gap <= jump:  # a kink would explain it: look close at once
+            second = ladder.nearest(jump / 16)
+    best = ladder.fixed() if fixed else ladder.climb(enough, limit, second)
     if best is None:
         return None
     claim = claim._replace(atol=max(claim.atol, ladder.bend(around), ladder.silence()))
@@ -70,6 +79,8 @@ def examine(
         nearest = ladder.nearest(0.1 * abs(claim.slope - best.value))
         if nearest < ladder.lowest - 1:
             judged = judge(claim, ladder, ladder.climb(enough, second=nearest) or best)
+    if judged.verdict in (Verdict.WRONG, Verdict.UNRESOLVED):
+        ladder.repeat()
     return judged._replace(allowed=claim.allowed(judged.slope.value))
 
 
@@ -78,12 +89,16 @@ def judge(claim: Claim, ladder: Ladder, e: Estimate) -> Judgement:
     if not math.isfinite(claim.slope):
         return Judgement(Verdict.WRONG, Reason.GRADIENT, e)
     excess = claim.excess(e)
+    if e.settled and e.kinked and e.kink > claim.allowed(e.value) and ladder.closest(e):
+        # The two one-sided slopes differ however small the step: the loss bends at the point.
+        between = excess <= SURE * e.error + e.kink
+        return Judgement(Verdict.KINK if between else Verdict.WRONG, Reason.KINK, e)
     if excess <= 0:
         return Judgement(Verdict.AGREE, Reason.GRADIENT, e)
     if excess <= SURE * e.error:
         return Judgement(Verdict.AGREE, Reason.ROUND_OFF, e)
-    if e.settled and e.kinked and excess <= SURE * e.error + e.kink:
-        return Judgement(Verdict.KINK, Reason.KINK, e)
+    if e.settled and excess <= SURE * e.error + e.kink:
+        return Judgement(Verdict.AGREE, Reason.NOISE, e)
     # Slopes that still run away at the smallest steps, as where the loss jumps, settle nothing.
     if not e.settled and all(abs(r.jump) > 10 * r.bar for r in ladder.closer(e)):
         return Judgement(Verdict.UNRESOLVED, Reason.TRUNCATION, e)

@@ -105,11 +105,23 @@ class Evaluator:
         second = self.loss()
         self.nfev = 2
         self.refuse_changed_args("fun")
-        # Sums that threads add up in another order differ in the last digits: that is round-off.
-        if not abs(second - self.at_x0) <= 100 * self.eps * abs(self.at_x0):
+        self.refuse_chance(self.at_x0, second)
+
+    def refuse_chance(self, first: Any, second: Any) -> None:
+        """Make sure that two calls at the same points gave the same; not all chance shows at once.
+
+        Sums that threads add up in another order differ in the last digits: that is round-off.
+        """
+        first, second = np.atleast_1d(first), np.atleast_1d(second)
+        room = 100 * self.eps * np.maximum(np.abs(first), abs(self.at_x0))
+        with np.errstate(invalid="ignore"):
+            differ = ~((np.abs(first - second) <= room) | (first == second))
+        differ &= ~(np.isnan(first) & np.isnan(second))
+        if np.any(differ):
+            i = int(np.argmax(differ))
             raise ValueError(
-                f"`fun` gave two values at the same point, {self.at_x0!r} and {second!r}: fix the "
-                f"seed {CHANCE}."
+                f"`fun` gave two values at the same point, {first[i]:.17g} and {second[i]:.17g}: "
+                f"fix the seed {CHANCE}."
             )
 
     def __call__(self, nudges: Iterable[Nudge]) -> list[float]:

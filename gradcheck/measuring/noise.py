@@ -11,10 +11,45 @@ from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.slopes import Floats, Line, direction_line, typical_sizes
 
 UNEVEN = (1.0, 1.81, 3.05, 4.27, 4.93, 6.12, 7.0)  # where noise is looked for, in spacings
+APART = 1e-6  # the spacing, of the size of a parameter: numbers in float32 move on over it
+NEAR = 1e-10  # the spacing where the loss bends over such a distance
+QUIET = 3.0  # roundings of the loss: less noise than that is nothing but rounding
+LOUD = 300.0  # times the noise of rounding: then it is worth another look
+PLATEAU = 0.01  # of the size of a parameter; a loss that stands still for longer is not rounded
+
+
+def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
+    """Estimate the standard deviation of the noise in the loss, along one random direction.
+
+    So far apart that a number of float32 inside the program moves on: nearer it stands still, and
+    so does its noise. What is found there and is more than rounding may be a bend, a kink or a
+    wave as well: it is noise only where it stays at an eighth of that distance.
+    """
+    generator = random_numbers(rng)
+    x0 = evaluator.parameters.x0
+    direction: list[tuple[int, Any, Floats]] = []
+    for k, x in enumerate(x0):
+        weights = random_weights(generator, x.size)
+        # By the size of each entry alone: beside an edge of the loss a small one must move little.
+        weights *= np.where(x != 0, np.abs(x), typical_sizes(x))
+        direction.append((k, slice(None), weights))
+    line = direction_line(evaluator, direction)
+    near = max(NEAR, 100 * max(float(np.finfo(x.dtype).eps) for x in x0))
+    if near >= APART or not evaluator.at_x0:
+        return noise_level(evaluator, line, near)
+    apart = noise_level(evaluator, line, APART)
+    if apart <= QUIET * evaluator.eps * abs(evaluator.at_x0):
+        return apart
+    noise = noise_level(evaluator, line, near)
+    if apart > LOUD * noise:
+        nearer = noise_level(evaluator, line, APART / 8)
+        if apart / 8 < nearer < 8 * apart:
+            return max(apart, nearer)
+    return min(noise, apart)
 
 
 def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
-    """Estimate the standard deviation of the noise in the loss, from about 7 calls.
+    """Estimate the noise along a line from about 7 calls, `spacing` and more apart.
 
     The k-th divided differences of a smooth function, with weights of length 1, vanish with the
     spacing; those of noise keep its standard deviation. The points lie on one side of `x0`, so
@@ -30,7 +65,8 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
     """
     floor = evaluator.eps * abs(evaluator.at_x0) / 3
     for side in (spacing, -spacing):
-        points = [(0.0, evaluator.at_x0), *line([side * distance for distance in UNEVEN])]
+        steps = [side * distance for distance in UNEVEN]
+        points = [(0.0, evaluator.at_x0), *line(steps)]
         t, values = np.array(points).T
         if np.all(np.isfinite(values)):
             break
@@ -47,15 +83,20 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
         # A kink among the points makes few of the second differences large. On a lattice most may
         # be 0: that is no proof of silence.
         typical = 4 * median[1] or math.inf
-        return max(floor, min(float(np.median(mean[2:])), typical))
+        noise = max(floor, min(float(np.median(mean[2:])), typical))
+        if noise > LOUD * floor > 0:  # noise, or chance: a loss that is drawn anew at every call
+            evaluator.refuse_chance(values[1:], [loss for _, loss in line(steps)])
+        return noise
     # A plateau: a constant loss never moves, and then there is no noise to speak of.
-    for step in spacing * 8 * 4.0 ** np.arange(14):
+    step = 8 * spacing
+    while step < PLATEAU:
         ((_, value),) = line([step])
         if not math.isfinite(value):
             break
         if abs(value - evaluator.at_x0) > 3 * floor:
             # Smooth losses that are merely flat move little by little, a lattice all at once.
             return max(floor, 0.3 * abs(value - evaluator.at_x0))
+        step *= 4
     return floor
 
 
@@ -84,17 +125,3 @@ def random_weights(generator: np.random.Generator, size: int) -> Floats:
     weights = generator.uniform(-1.0, 1.0, size)
     weights += np.copysign(0.5, weights)
     return weights
-
-
-def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
-    """Estimate the noise of the loss once, along one random direction of typical sizes."""
-    generator = random_numbers(rng)
-    x0 = evaluator.parameters.x0
-    direction: list[tuple[int, Any, Floats]] = []
-    for k, x in enumerate(x0):
-        weights = random_weights(generator, x.size)
-        # By the size of each entry alone: beside an edge of the loss a small one must move little.
-        weights *= np.where(x != 0, np.abs(x), typical_sizes(x))
-        direction.append((k, slice(None), weights))
-    coarsest = max(float(np.finfo(x.dtype).eps) for x in x0)
-    return noise_level(evaluator, direction_line(evaluator, direction), max(1e-10, 100 * coarsest))

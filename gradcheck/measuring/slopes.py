@@ -145,8 +145,8 @@ class Estimate(NamedTuple):
 
     @property
     def kinked(self) -> bool:
-        """Whether the one-sided slopes differ by more than noise makes them differ."""
-        return self.kink > 2 * self.round_off
+        """Whether the one-sided slopes differ by more than noise and bends make them differ."""
+        return self.kink > max(2 * self.round_off, self.truncation)
 
     @property
     def dominant(self) -> str:
@@ -216,7 +216,13 @@ class Ladder:
             return self.lowest
         noise = max(self.noise, self.evaluator.eps * abs(self.evaluator.at_x0) / 3)
         step = max(ROUND_OFF * noise / bar, TINY)
-        return max(-MAX_EXPONENT, math.ceil(math.log(step / self.step, RATIO)))
+        nearest = math.ceil(math.log(step / self.step, RATIO))
+        return min(max(nearest, self._floor), self.lowest - 1)
+
+    def closest(self, e: Estimate) -> bool:
+        """Whether no smaller step would tell more of the kink of an estimate: noise hides it."""
+        lowest = self.rungs[min(self.rungs)]
+        return lowest.step <= e.step and lowest.bar >= e.kink / 64
 
     def bend(self, distance: float) -> float:
         """Return by how much the slope changes over a distance: by no more than kinks allow."""
@@ -278,12 +284,14 @@ class Ladder:
         if best.dominant == "round-off":
             silent = self.flat and len(exponents) > 6  # over a factor of a thousand and more
             wanted = math.inf if silent or big + 1 in self.rungs else big + 1
+        elif big - small > 1:
+            wanted = math.floor((small + big) / 2)  # what they disagree on lies between them
         elif best.dominant == "truncation" and small == exponents[0]:
             # Truncation falls by 16 a rung and round-off rises by 4: go where they should meet.
             far = math.log(best.truncation / (best.round_off + TINY)) / math.log(64)
-            wanted = small - (1 if big - small > 1 else min(max(int(far), 1), 4))
-        elif best.dominant == "kink" and self.rungs[exponents[0]].bar < best.kink / 8:
-            wanted = self.lowest - 2
+            wanted = small - min(max(int(far), 1), 4)
+        elif best.dominant == "kink" and not self.closest(best):
+            wanted = self.nearest(best.kink / 16)
         else:
             return None
         return wanted if self._floor <= wanted <= self.ceiling else None
@@ -300,6 +308,18 @@ class Ladder:
         step = self.step * RATIO**exponent
         up, down = self.line([step, -step])
         return self.add(exponent, up, down)
+
+    def repeat(self) -> None:
+        """Call the loss once more at a rung: what gives another value now was drawn by chance."""
+        for exponent in list(self.rungs)[-1:]:
+            before = self.rungs[exponent]
+            again = self.measure(exponent)
+            if again is not None:
+                at = self.evaluator.at_x0
+                self.evaluator.refuse_chance(
+                    at + before.step * np.array([before.slope, before.jump]),
+                    at + again.step * np.array([again.slope, again.jump]),
+                )
 
     def add(
         self, exponent: float, up: tuple[float, float], down: tuple[float, float]
