@@ -93,6 +93,7 @@ class EntryJudge:
         self.around = 10 * float(np.finfo(x.dtype).eps) * size
         self.points = np.zeros((index.size, 2), dtype=x.dtype)
         self.losses = np.zeros((index.size, 2))
+        self.ladders: dict[int, Ladder] = {}  # of entries that were examined, and agree
         self.kinks = False  # whether an entry was found on a kink, so that others may be
         self.jumps = np.zeros(index.size)  # half the difference of the two one-sided slopes
 
@@ -167,21 +168,15 @@ class EntryJudge:
 
     def examine(self, row: int, limit: int = MAX_RUNGS, *, sharper: bool = False) -> Verdict:
         """Look at one entry, after its two calls, at more steps until its verdict is settled."""
-        c, x = self.checked, float(self.x[row])
-        up, down = (
-            (float(p) - x, float(f))
-            for p, f in zip(self.points[row], self.losses[row], strict=True)
-        )
-        line = entry_line(self.evaluator, self.array, int(c.index[row]))
-        ladder = Ladder(line, self.evaluator, self.noise, (up[0] - down[0]) / 2)
-        ladder.add(0.0, up, down)
+        c = self.checked
+        ladder = self.ladders.pop(row, None) or self._ladder(row)
         claim = Claim(float(self.analytic[row]), self.rtol, float(self.atol[row]))
         fixed = self.step is not None
         judged = examine(
             claim,
             ladder,
             float(self.around[row]),
-            limit,
+            len(ladder.rungs) + limit,
             sharper=sharper,
             kinks=self.kinks and not fixed,
             fixed=fixed,
@@ -202,7 +197,20 @@ class EntryJudge:
         c.allowed[row] = allowed + error
         c.verdict[row], c.reason[row] = verdict, reason
         if verdict is Verdict.AGREE and not fixed:
+            self.ladders[row] = ladder
             # The rung that alone would have been right, with room to spare for truncation.
             fit = min(ladder.rungs.values(), key=lambda r: 8 * abs(r.slope - slope.value) + r.bar)
             self.steps[row] = fit.step
         return verdict
+
+    def _ladder(self, row: int) -> Ladder:
+        """Return a ladder that begins with the two calls of an entry."""
+        x = float(self.x[row])
+        up, down = (
+            (float(p) - x, float(f))
+            for p, f in zip(self.points[row], self.losses[row], strict=True)
+        )
+        line = entry_line(self.evaluator, self.array, int(self.checked.index[row]))
+        ladder = Ladder(line, self.evaluator, self.noise, (up[0] - down[0]) / 2)
+        ladder.add(0.0, up, down)
+        return ladder

@@ -66,7 +66,7 @@ def examine(
         jump = abs(first.jump) / 2
         gap = abs(claim.slope - first.slope) - claim.allowed(first.slope) - first.bar
         if jump > first.bar and gap <= jump:  # a kink would explain it: look close at once
-            second = ladder.nearest(jump / 16)
+            second = ladder.nearest(jump / 4)
     best = ladder.fixed() if fixed else ladder.climb(enough, limit, second)
     if best is None:
         return None
@@ -81,6 +81,11 @@ def examine(
             judged = judge(claim, ladder, ladder.climb(enough, second=nearest) or best)
     if judged.verdict in (Verdict.WRONG, Verdict.UNRESOLVED):
         ladder.repeat()
+        # Of a staircase or a wave, two slopes may be meant: wrong is what is neither.
+        if (other := ladder.at_other_noise()) and not fixed:
+            elsewhere = examine(claim, other, around)
+            if elsewhere and elsewhere.verdict in (Verdict.AGREE, Verdict.KINK):
+                return elsewhere._replace(reason=Reason.STAIRCASE)
     return judged._replace(allowed=claim.allowed(judged.slope.value))
 
 

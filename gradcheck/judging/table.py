@@ -34,6 +34,7 @@ class Reason(IntEnum):
     TRUNCATION = 3
     DOMAIN = 4
     NOISE = 5
+    STAIRCASE = 6
 
     def __str__(self) -> str:
         """Return the word a reader sees."""
@@ -54,8 +55,8 @@ class Entry(NamedTuple):
     verdict : str
         ``"agree"``, ``"kink"``, ``"wrong"`` or ``"unresolved"``.
     reason : str
-        What decided: ``"gradient"``, ``"kink"``, ``"round-off"``, ``"truncation"``, ``"domain"``
-        or ``"noise"``.
+        What decided: ``"gradient"``, ``"kink"``, ``"round-off"``, ``"truncation"``, ``"domain"``,
+        ``"noise"`` or ``"staircase"``.
 
     Examples
     --------

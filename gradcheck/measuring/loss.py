@@ -71,6 +71,7 @@ class Evaluator:
     at_x0 : the loss at `x0`.
     eps : the machine epsilon of the number that `fun` returns.
     nfev : how many times `fun` was called.
+    other_noise : where the loss is a staircase or a wave, its noise at another distance; or 0.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Evaluator:
             raise TypeError(f"`args` is {short(args)}: pass a tuple, such as `args=(X, y)`.")
         self.parameters, self.args = parameters, args
         self.nfev = 0
+        self.other_noise = 0.0
         self.on_call: Callable[[int], None] = lambda _: None
         self.share: Callable[[Loss, Iterable[Nudge]], Iterable[float]] = map
         self._fingerprints = _fingerprints(args)
@@ -120,8 +122,8 @@ class Evaluator:
         if np.any(differ):
             i = int(np.argmax(differ))
             raise ValueError(
-                f"`fun` gave two values at the same point, {first[i]:.17g} and {second[i]:.17g}: "
-                f"fix the seed {CHANCE}."
+                f"`fun` gave two values at the same point, {float(first[i])!r} and "
+                f"{float(second[i])!r}: fix the seed {CHANCE}."
             )
 
     def __call__(self, nudges: Iterable[Nudge]) -> list[float]:

@@ -23,7 +23,8 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
 
     So far apart that a number of float32 inside the program moves on: nearer it stands still, and
     so does its noise. What is found there and is more than rounding may be a bend, a kink or a
-    wave as well: it is noise only where it stays at an eighth of that distance.
+    wave as well: it is noise only where it stays at an eighth of that distance. Where that and
+    the noise nearby differ, the other of the two is kept in ``evaluator.other_noise``.
     """
     generator = random_numbers(rng)
     x0 = evaluator.parameters.x0
@@ -41,11 +42,16 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
     if apart <= QUIET * evaluator.eps * abs(evaluator.at_x0):
         return apart
     noise = noise_level(evaluator, line, near)
-    if apart > LOUD * noise:
+    if apart > 4 * noise:
         nearer = noise_level(evaluator, line, APART / 8)
         if apart / 8 < nearer < 8 * apart:
-            return max(apart, nearer)
-    return min(noise, apart)
+            # Stairs, or a wave: near the point a wave already moves by as much as it ever does.
+            ((_, moved),) = line([8 * near])
+            stairs = abs(moved - evaluator.at_x0) < 0.1 * apart
+            levels = max(apart, nearer), noise
+            noise, evaluator.other_noise = levels if stairs else levels[::-1]
+            return noise
+    return noise
 
 
 def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:

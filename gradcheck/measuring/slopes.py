@@ -222,7 +222,7 @@ class Ladder:
     def closest(self, e: Estimate) -> bool:
         """Whether no smaller step would tell more of the kink of an estimate: noise hides it."""
         lowest = self.rungs[min(self.rungs)]
-        return lowest.step <= e.step and lowest.bar >= e.kink / 64
+        return lowest.step <= e.step and lowest.bar >= e.kink / 16
 
     def bend(self, distance: float) -> float:
         """Return by how much the slope changes over a distance: by no more than kinks allow."""
@@ -291,7 +291,7 @@ class Ladder:
             far = math.log(best.truncation / (best.round_off + TINY)) / math.log(64)
             wanted = small - min(max(int(far), 1), 4)
         elif best.dominant == "kink" and not self.closest(best):
-            wanted = self.nearest(best.kink / 16)
+            wanted = self.nearest(best.kink / 4)
         else:
             return None
         return wanted if self._floor <= wanted <= self.ceiling else None
@@ -308,6 +308,15 @@ class Ladder:
         step = self.step * RATIO**exponent
         up, down = self.line([step, -step])
         return self.add(exponent, up, down)
+
+    def at_other_noise(self) -> Ladder | None:
+        """Return a ladder for the other noise of the loss, if it has two; see `estimate_noise`."""
+        noise = self.evaluator.other_noise
+        if not noise or noise == self.noise:
+            return None
+        step = self.step * float(np.cbrt(noise / self.noise))
+        step = max(step, REALISED * self.rounding)
+        return Ladder(self.line, self.evaluator, noise, step, self.rounding)
 
     def repeat(self) -> None:
         """Call the loss once more at a rung: what gives another value now was drawn by chance."""
