@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,11 +19,15 @@ ROOT = Path(__file__).parents[1]
 STEPS = range(1, 10)
 
 
-def printed(code: str) -> str:
-    """Run one block as it stands, in a namespace of its own."""
+BLOCK = re.compile(r'^```python exec="true" session="steps"[^\n]*\n(.*?)^```', re.DOTALL | re.M)
+
+
+def printed(text: str, names: dict[str, Any]) -> str:
+    """Run the blocks of a part of the page, which go on from those before."""
     with contextlib.redirect_stdout(io.StringIO()) as output, mpl.rc_context():
         mpl.use("template")  # draws figures, and shows them to nobody
-        exec(compile(code, "nine-steps.md", "exec"), {"__name__": "__main__"})
+        for code in BLOCK.findall(text):
+            exec(compile(code, "nine-steps.md", "exec"), names)
     return output.getvalue()
 
 
@@ -34,11 +39,12 @@ def sections(text: str, heading: str) -> dict[int, str]:
 
 @pytest.fixture(scope="module")
 def tutorial() -> dict[int, str]:
-    """What the blocks of each step of the page print."""
+    """What the blocks of each step of the page print, and after them the end of the story (10)."""
     page = (ROOT / "docs/learn/nine-steps.md").read_text(encoding="utf-8")
-    steps = sections(page.split("\n## Now break it")[0], r"^## (\d)\. .*\n")
-    blocks = re.compile(r'^```python exec="true"[^\n]*\n(.*?)^```', re.DOTALL | re.MULTILINE)
-    return {step: "".join(map(printed, blocks.findall(text))) for step, text in steps.items()}
+    start, end = page.split("\n## The end of the story")
+    steps = sections(start.split("\n## Now break it")[0], r"^## (\d)\. .*\n") | {10: end}
+    names: dict[str, Any] = {"__name__": "__main__"}
+    return {step: printed(text, names) for step, text in steps.items()}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +61,7 @@ def numbers(text: str) -> list[float]:
 
 
 def test_both_have_all_nine_steps(tutorial: dict[int, str], program: dict[int, str]) -> None:
-    assert list(tutorial) == list(program) == list(STEPS)
+    assert list(tutorial) == [*program, 10] == [*STEPS, 10]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -93,12 +99,23 @@ def test_numbers_are_those_of_plain_numpy(program: dict[int, str]) -> None:
     assert program[9].count("within 1e-8: True") == 6
 
 
-def test_descent_meets_least_squares() -> None:
-    page = (ROOT / "docs/learn/nine-steps.md").read_text(encoding="utf-8")
-    story = page.split("\n## The end of the story")[1]
-    code = re.findall(r'^```python exec="true"\n(.*?)^```', story, re.DOTALL | re.MULTILINE)
-    lines = printed(code[0]).splitlines()
+def test_descent_meets_least_squares(tutorial: dict[int, str]) -> None:
+    lines = tutorial[10].splitlines()
     assert len(lines) == 6
     for line in lines:
         descent, least_squares = numbers(line)
         assert descent == least_squares
+
+
+def test_the_reader_writes_what_is_checked() -> None:
+    """The loss, its gradient and the slopes stand on the page, before the package is called."""
+    page = (ROOT / "docs/learn/nine-steps.md").read_text(encoding="utf-8")
+    code = "".join(BLOCK.findall(page))
+    assert re.findall(r"^(?:from|import) (gradcheck\S*)", code, flags=re.M) == [
+        "gradcheck.learning.data",
+        "gradcheck",
+    ]
+    by_hand = code.split("from gradcheck import check_gradient")[0]
+    assert "def loss(" in by_hand
+    assert "def gradient(" in by_hand
+    assert "slopes[i] = " in by_hand
