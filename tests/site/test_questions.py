@@ -14,7 +14,7 @@ ANSWER = re.compile(
 
 
 def questions(page: str) -> dict[str, list[tuple[str, str]]]:
-    """Give what is asked at the end of a page, with the answers to choose from, and what they say."""
+    """Give what is asked at the end of a page, each with its answers and what they say."""
     (asked,) = re.findall(
         r"^## Questions\n(.*?)(?=^## |\Z)", (ROOT / "docs" / page).read_text(), re.M | re.S
     )
