@@ -13,7 +13,7 @@ import numpy as np
 from gradcheck.explaining.columns import explain
 from gradcheck.explaining.upstream import upstream_findings
 from gradcheck.judging.entries import check_entries
-from gradcheck.judging.search import Search
+from gradcheck.judging.search import check_directions
 from gradcheck.judging.table import Entries, Verdict
 from gradcheck.measuring.layer import Layer, in_the_words_of_a_layer
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
@@ -302,10 +302,9 @@ def _check(
             checked = check_entries(evaluator, analytic, noise, rtol=rtol, atol=atol, step=step)
             search = None
         else:
-            search = Search(
+            search = check_directions(
                 evaluator, analytic, noise, rtol=rtol, atol=atol, rng=rng, max_wrong=max_wrong
             )
-            search.run()
             checked = search.checked
     evaluator.finish()
     names = parameters.names
@@ -316,7 +315,7 @@ def _check(
     explained = search is None or search.explained
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
     blind = list(resolution.values()) if search else [0.0] * len(analytic)
-    vouched = search.open if search else [np.full(a.size, True) for a in analytic]
+    vouched = search.vouched if search else [np.full(a.size, True) for a in analytic]
     findings, notes = explain(evaluator, grad, analytic, checked, blind, vouched)
     return GradientReport(
         passed=agree and explained,

@@ -1,461 +1,315 @@
-"""Check all partial derivatives at once along random directions; halve down to the wrong ones.
+"""Check all partial derivatives at once along random directions; decode which ones are wrong.
 
-For a gradient g, the slope of the loss along d is g . d. Subtract from the loss what the
-gradient predicts, and the slope that is left is the error of the gradient along d: of all its
-entries together, for the price of one. Continuous random weights keep errors from cancelling.
+Halving asks one bit of each measurement; a residual has as many digits as the noise leaves it.
+Along d, and along d * u with u a ramp over the rows of a matrix, the ratio of two residuals *is*
+the place of the row that holds one wrong entry; a second ramp gives its column. Where no place
+fits there are several, and what is left is halved. Whatever is named was then examined alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradcheck.judging.directions import Direction, Problem, Residual, SearchStep
 from gradcheck.judging.entries import EntryJudge
-from gradcheck.judging.judge import SURE, Claim, examine
-from gradcheck.judging.regions import Region
+from gradcheck.judging.regions import ROWS, Region
 from gradcheck.judging.table import BLIND, CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.noise import random_numbers, random_weights
+from gradcheck.measuring.noise import random_numbers
 from gradcheck.measuring.parameters import Array
-from gradcheck.measuring.slopes import (
-    REALISED,
-    Floats,
-    Ladder,
-    direction_line,
-    first_steps,
-    rounding,
-    typical_sizes,
-)
+from gradcheck.measuring.slopes import Floats
 
 CLEAN = 2  # clean directions that a pass needs
-LEAF = 2  # so few entries are looked at one by one
-THROUGHOUT = 64  # smaller regions are searched to the end even where most of them is wrong
-SURVEY = 20  # calls after which a search that has stopped looks at no further array
-FEW = 5  # entries that stand for an array then
-SAMPLE = 20  # entries that stand for a region that is wrong throughout
-CLOSER = 64  # entries of an array that are looked at where directions cannot judge
 SHARP = 3e-4  # an array that a joint direction sees less sharply gets one of its own
+LEAF = 2  # so few entries are looked at one by one
+TASTE, SAMPLE = 4, 20  # entries that show whether a region is wrong throughout, and stand for it
+PATIENT = 100_000  # entries of an array that are looked at where directions cannot judge
+CLOSER = 64  # so many of a larger one
 
 
-class SearchStep(NamedTuple):
-    """One region that was measured along a random direction, on the way to the wrong entries.
+class Searched(NamedTuple):
+    """What a search found: for each array its resolution, and whether a sign would have shown."""
 
-    `residual` is the error of the gradient along the direction there, `allowed` what it may be;
-    `active` is True where something in the region is wrong.
-    """
-
-    where: str
-    size: int
-    residual: float
-    allowed: float
-    active: bool
-
-
-class Residual(NamedTuple):
-    """The error of the gradient along a direction, and all that may excuse it."""
-
-    value: float
-    error: float
-    truncation: float
-    kink: float
-    slack: float
-    step: float
-    within_rtol: float
-
-    @property
-    def allowed(self) -> float:
-        """How large the value may be if the gradient is right."""
-        return SURE * self.error + self.kink + self.slack
-
-    @property
-    def certain(self) -> float:
-        """How large an error must be to be seen even if the noise takes its side."""
-        return self.allowed + SURE * self.error + self.kink
-
-    @property
-    def active(self) -> bool:
-        """Whether something in the region is wrong."""
-        return abs(self.value) > self.allowed
+    checked: list[CheckedArray]
+    resolution: list[float]
+    blind: list[bool]
+    vouched: list[Array]  # entries that only directions speak for
+    complete: bool
+    explained: bool
+    notes: list[str]
+    trace: list[SearchStep]
 
 
-class Search:
-    """One check along directions: what is still open, what was found, how sharply."""
+class Looked:
+    """The entries that were looked at one by one, each at most once, and what they settled."""
 
     def __init__(
-        self,
-        evaluator: Evaluator,
-        analytic: Sequence[Array],
-        noise: float,
-        *,
-        rtol: float,
-        atol: float,
-        rng: Any,
-        max_wrong: int,
+        self, problem: Problem, analytic: Sequence[Array], rng: np.random.Generator, limit: int
     ) -> None:
-        self.evaluator, self.analytic, self.noise = evaluator, analytic, noise
-        self.rtol, self.atol, self.max_wrong = rtol, atol, max_wrong
-        self.rng = random_numbers(rng)
-        self.x0, self.shapes = evaluator.parameters.x0, evaluator.parameters.shapes
-        self.names = evaluator.parameters.names
-        # Entries that directions still speak for: not those that were looked at one by one.
+        self.problem, self.analytic, self.rng, self.limit = problem, analytic, rng, limit
+        self.shapes = problem.evaluator.parameters.shapes
+        self.names = problem.evaluator.parameters.names
         self.open = [np.isfinite(a) for a in analytic]
-        self.finite = [
-            a if np.all(o) else np.where(o, a, 0) for a, o in zip(analytic, self.open, strict=True)
-        ]
-        self.direction: list[Floats] = []
-        self.step = 0.0  # what a joint direction needed
-        self.blurred: set[int] = set()  # arrays along which directions meet kinks
-        self.sharpness = [math.inf] * len(self.x0)  # what directions would have seen
-        self.excused = [0.0] * len(self.x0)  # what they saw and could not name
-        self.wrong = 0
-        self.stuck = False
-        self.explained = self.complete = True
         self.checked: list[CheckedArray] = []
-        self.trace: list[SearchStep] = []
         self.notes: list[str] = []
+        self.excused = [0.0] * len(analytic)  # errors along directions that entries explained
+        self.found = 0  # wrong entries; a region that is wrong throughout counts as one
+        self.complete = True
 
     @property
-    def resolution(self) -> list[float]:
-        """For each array, the smallest error in one entry that would have been seen."""
-        return [max(pair) for pair in zip(self.sharpness, self.excused, strict=True)]
+    def room(self) -> bool:
+        """Whether to look for more."""
+        return self.found < self.limit
 
-    # ---------------------------------------------------------------- the plan
-
-    def run(self) -> None:
-        """Draw directions until two in a row are clean; search wherever one is not."""
-        arrays = range(len(self.x0))
-        for k in arrays:
-            if broken := np.flatnonzero(~self.open[k])[: self.max_wrong].tolist():
-                self._look(k, np.array(broken))
-        clean = 0
-        while clean < CLEAN and self._room():
-            clean = 0 if self._try(0, len(self.x0)) else clean + 1
-        for k in sorted(arrays, key=lambda k: -self.sharpness[k]):
-            while self.sharpness[k] > SHARP and self._room() and self._try(k, k + 1):
-                pass
-            if self.sharpness[k] > BLIND and k in self.blurred and self.wrong < self.max_wrong:
-                self._look_closer(k)
-        if self.wrong >= self.max_wrong:
-            self._survey()
-            self.complete = False
-            self.notes.append(
-                f"The search stopped at `max_wrong={self.max_wrong}` wrong entries; "
-                "what is right among the rest was not looked at."
-            )
-        self.direction.clear()  # as large as the parameters, and the diagnosis needs room
-
-    def _room(self) -> bool:
-        """Whether to go on along directions; a region wrong throughout counts as one entry."""
-        return self.wrong < self.max_wrong and not self.stuck
-
-    def _try(self, first: int, last: int) -> bool:
-        """Check some arrays along a new direction; return whether it led to single entries."""
-        self._draw(first, last)
-        region = Region.of(self.shapes, first, last)
-        if not any(np.any(d) for d in self.direction):
-            return False
-        residual = self._measure(region)
-        if residual is None:
-            self.notes.append("The loss is not finite at any step along a random direction.")
-        elif not self._seen(region, residual):
-            return False
-        else:
-            before = self._count_open()
-            self._search(region, residual)
-            if self._count_open() < before:
-                return True
-            if abs(residual.value) <= residual.within_rtol:
-                self._sharpen(region, residual._replace(slack=abs(residual.value)))
-                return False
-            self.explained = False
-            self.notes.append(
-                f"The gradient is off along a random direction by {abs(residual.value):.1e} "
-                f"(allowed: {residual.allowed:.0e}), but no entry of it could be named."
-            )
-        self.stuck, self.complete = True, False
-        self.blurred.update(range(first, last))
-        return False
-
-    def _look_closer(self, k: int) -> None:
-        """Judge single entries of an array along which a direction cannot: at kinks, at edges."""
-        self.stuck = False
-        name = self.names[k] or "the parameters"
-        self._look_at_some(k, self.open[k], name)
-
-    def _look_at_some(self, k: int, which: Array, what: str) -> None:
-        """Look at entries one by one, and say so."""
-        indices = np.flatnonzero(which)
-        sample = self._sample(indices, CLOSER)
-        if sample.size < indices.size:
-            self.complete = False
-            self.excused[k] = math.inf  # of the others nobody knows
-        if sample.size:
-            looked = self._look(k, sample)
-            self._excuse(k, looked.resolution(self.finite[k]))
-            self.notes.append(
-                f"Along {what} the loss has kinks, ends or never settles, and a direction cannot "
-                f"judge: {sample.size:,} of {indices.size:,} were looked at one by one."
-            )
-
-    def _survey(self) -> None:
-        """Look once at what the search has not come to: the diagnosis asks.
-
-        Arrays, and the rest of a matrix where all that is wrong so far is in one row or column.
-        """
-        start, came_to = self.evaluator.nfev, {checked.array for checked in self.checked}
-        for k in sorted(range(len(self.x0)), key=lambda k: (k not in came_to, -k)):
-            region, line = Region.of(self.shapes, k, k + 1), self._line(k)
-            if (
-                (k in came_to and not line.size)
-                or not region.size
-                or math.isfinite(self.sharpness[k])
-                or self.evaluator.nfev > start + SURVEY
-            ):
-                continue
-            self._settle(k, line)
-            self._draw(k, k + 1)
-            residual = self._measure(region)
-            if residual and self._seen(region, residual) and not line.size:
-                self._look(k, self._sample(np.flatnonzero(self.open[k]), FEW), thorough=1)
-
-    def _line(self, k: int) -> Array:
-        """Return the row or column of a matrix that holds all its wrong entries, if one does."""
-        found = [c.index[c.verdict == Verdict.WRONG] for c in self.checked if c.array == k]
-        wrong = np.concatenate([np.zeros(0, dtype=int), *found])
-        shape, line = self.shapes[k], wrong[:0]
-        if wrong.size > 2 and len(shape) == 2 and min(shape) > 1:
-            entries = np.arange(self.x0[k].size).reshape(shape)
-            for axis, index in enumerate(np.unravel_index(wrong, shape)):
-                if np.all(index == index[0]):
-                    line = entries.take(index[0], axis)
-        return line
-
-    # ---------------------------------------------------------------- one direction
-
-    def _draw(self, first: int, last: int) -> None:
-        """Draw weights of either sign, 0.5 to 1.5 times the typical size of each open entry."""
-        self.direction = [np.zeros(0)] * len(self.x0)
-        for k in range(first, last):
-            weights = random_weights(self.rng, self.x0[k].size)
-            # A small entry moves as far as a typical one, or an error in it could not be seen.
-            weights *= typical_sizes(self.x0[k], share=1.0)
-            weights *= self.open[k]
-            self.direction[k] = weights
-
-    def _parts(self, region: Region) -> list[tuple[int, Any, Floats]]:
-        """Return the arrays of a region, where in them it lies, and the direction there."""
-        if not region.single:
-            return [(k, slice(None), self.direction[k]) for k in range(region.first, region.last)]
-        return [(region.first, region.where, self.direction[region.first][region.where])]
-
-    def _measure(self, region: Region, parent: Residual | None = None) -> Residual | None:
-        """Measure what the gradient misses along the direction, within a region."""
-        parts = self._parts(region)
-        slack, predicted = 0.0, 0.0
-        for k, where, d in parts:
-            change = float(np.linalg.norm(self.finite[k][where] * d))
-            eps = float(np.finfo(self.analytic[k].dtype).eps)
-            slack += ((1e-3 * self.rtol + 10 * eps) * change) ** 2
-            slack += (self.atol * float(np.linalg.norm(d))) ** 2
-            predicted += change**2
-        slack, within_rtol = math.sqrt(slack), self.rtol * math.sqrt(predicted)
-        line, blur = (
-            direction_line(self.evaluator, parts, self.finite),
-            rounding(self.evaluator, parts),
-        )
-        if parent is not None:
-            step = parent.step
-        else:
-            own = first_steps(np.array([math.sqrt(predicted)]), np.ones(1), self.noise)
-            step = max(self.step, float(own[0]))
-        ladder = Ladder(line, self.evaluator, self.noise, max(step, REALISED * blur), blur)
-        if parent is not None and (rung := ladder.measure(0.0)) is not None:
-            bar = parent.truncation + rung.bar
-            return Residual(rung.slope, bar, parent.truncation, 0.0, slack, rung.step, within_rtol)
-        judged = examine(Claim(0.0, 0.0, slack), ladder, 10 * blur, sharper=parent is None)
-        if judged is None:
-            return None
-        e = judged.slope
-        # Kinks, or slopes that never settle: well above what noise alone does to these terms.
-        if max(e.kink / 4, e.truncation / 10) > e.round_off:
-            self.blurred.update(range(region.first, region.last))
-        return Residual(e.value, e.error, e.truncation, e.kink, judged.allowed, e.step, within_rtol)
-
-    def _seen(self, region: Region, residual: Residual) -> bool:
-        """Note what was measured, and how sharply where all is clean; say if it is not."""
-        self.trace.append(
-            SearchStep(
-                region.name(self.names),
-                region.size,
-                residual.value,
-                residual.allowed,
-                residual.active,
-            )
-        )
-        if not residual.active and region.whole:
-            self._sharpen(region, residual)
-        return residual.active
-
-    def _sharpen(self, region: Region, residual: Residual) -> None:
-        """Note what error in one entry of each array a clean direction would have shown."""
-        self.step = self.step if region.single else residual.step
-        for k, _, d in self._parts(region):
-            if d.size:
-                sharpness = self._relative(k, d, residual.certain)
-                self.sharpness[k] = min(self.sharpness[k], max(sharpness, self.rtol))
-
-    def _relative(self, k: int, d: Floats, change: float) -> float:
-        """Return which error, in typical entries, makes a change in the entry that moves least."""
-        among = self.direction[k] != 0  # typical of the array, however small the region
-        typical = float(np.linalg.norm(self.finite[k] * among))
-        typical /= math.sqrt(np.count_nonzero(among) or 1)
-        least = float(np.min(np.abs(d), where=d != 0, initial=math.inf))
-        return change / (typical * least) if typical else math.inf
-
-    def _excuse(self, k: int, error: float) -> None:
-        self.excused[k] = max(self.excused[k], error)
-
-    # ---------------------------------------------------------------- from a region to its entries
-
-    def _search(self, region: Region, residual: Residual) -> None:
-        """Follow what is wrong from a region into its halves, down to single entries."""
-        if not region.single:
-            for half, found in self._active_halves(region, residual):
-                self._search(half, found)
-            return
-        level = [(region, residual)]
-        for _ in range(3):
-            level = [
-                active
-                for part, found in level
-                for active in (
-                    self._active_halves(part, found) if part.size > LEAF else [(part, found)]
-                )
-            ]
-        # Three parts with less than `rtol` allows in all: perhaps each entry is a little off.
-        most = len(level) >= (3 if abs(residual.value) <= residual.within_rtol else 6)
-        if most and region.size >= THROUGHOUT and self._throughout(region, residual):
-            return
-        for part, found in level:
-            if not self._room():
-                return
-            ((k, _, d),), entries = self._parts(part), self._indices(part)
-            if not entries.size:
-                continue  # meanwhile looked at
-            if part.size > LEAF:
-                self._search(part, found)
-            elif (
-                np.all(self._look(k, entries).verdict == Verdict.AGREE)
-                # None of it was looked at before: the bars of entries are wider, and cannot tell.
-                and entries.size == np.count_nonzero(d)
-            ):
-                self._excuse(k, self._relative(k, d, abs(found.value)))
-
-    def _active_halves(
-        self, region: Region, residual: Residual
-    ) -> Iterator[tuple[Region, Residual]]:
-        """Yield the halves in which something is wrong; one measured, the other what is left."""
-        left, right = region.halves()
-        here = self._measure(left, residual)
-        if here is None:
-            return
-        there: Residual | None = residual._replace(
-            value=residual.value - here.value, error=residual.error + here.error
-        )
-        if there is not None and here.active == there.active:
-            there = self._measure(right, residual)
-        for half, found in ((left, here), (right, there)):
-            if found is not None and self._seen(half, found):
-                yield half, found
-
-    def _throughout(self, region: Region, residual: Residual) -> bool:
-        """Sample a region that is active in most of its parts; return whether that settles it."""
-        k, sample = region.first, self._sample(self._indices(region), SAMPLE)
-        if not sample.size:
-            return True
-        looked = self._look(k, sample, thorough=2)
-        wrong = int(np.count_nonzero(looked.verdict == Verdict.WRONG))
-        name = region.name(self.names)
-        if wrong >= sample.size / 2:
-            self.notes.append(
-                f"Wrong throughout {name}: {wrong} of {sample.size} sampled entries are. "
-                "The others were not looked at."
-            )
-            self.complete = False
-        elif wrong == 0 and region.order == "C" and len(self.shapes[k]) > 1:
-            by_columns = region._replace(order="F")
-            if region.whole and (found := self._measure(by_columns)):
-                self._search(by_columns, found)
-                return True
-            return False
-        elif wrong == 0 and self._smeared(looked, residual, region.size):
-            self.notes.append(
-                f"Along directions, the gradient of {name} differs from the loss by no more than "
-                f"{sample.size} sampled entries do, and each of them agrees within `rtol`."
-            )
-            if region.whole:
-                self._sharpen(region, residual._replace(slack=abs(residual.value)))
-            else:
-                self._excuse(k, self._relative(k, self._parts(region)[0][2], abs(residual.value)))
-        else:
-            return False
-        self._settle(k, region.where)
-        return True
-
-    def _smeared(self, looked: CheckedArray, residual: Residual, size: int) -> bool:
-        """Whether the small differences of a sample add up to the residual of its region."""
-        weights = self.direction[looked.array][looked.index]
-        differences = (looked.analytic - looked.numerical) * weights
-        typical = float(np.linalg.norm(differences)) / math.sqrt(looked.index.size)
-        return abs(residual.value) <= 4 * typical * math.sqrt(size)
-
-    # ---------------------------------------------------------------- single entries
-
-    def _settle(self, k: int, where: Any) -> None:
-        """Take entries out of this direction and all later ones."""
-        self.open[k][where] = False
-        if self.direction and self.direction[k].size:
-            self.direction[k][where] = 0.0
-
-    def _count_open(self) -> int:
-        return sum(int(np.count_nonzero(o)) for o in self.open)
-
-    def _indices(self, region: Region) -> Array:
-        """Return the open entries of a region."""
-        within = np.zeros(self.x0[region.first].size, dtype=bool)
-        within[region.where] = True
-        return np.flatnonzero(within & self.open[region.first])
-
-    def _sample(self, indices: Array, size: int) -> Array:
-        if indices.size <= size:
-            return indices
-        return np.sort(self.rng.choice(indices, size, replace=False))
-
-    def _look(self, k: int, indices: Array, thorough: int | None = None) -> CheckedArray:
-        """Check some entries of an array one by one, and take them out of later directions.
-
-        Those that do not fit at once are examined; `thorough` limits how many, for a region in
-        which the directions have already shown most entries to be wrong.
-        """
+    def look(self, k: int, index: Array, count: int | None = None, share: float = 1.0) -> int:
+        """Judge some entries to the end; return how many are wrong, and count at most `count`."""
+        p = self.problem
         judge = EntryJudge(
-            self.evaluator,
+            p.evaluator,
             k,
             self.analytic[k],
-            self.noise,
-            rtol=self.rtol,
-            atol=self.atol,
-            index=indices,
-            share=1.0,  # as along the direction that led here
+            p.noise,
+            rtol=p.rtol,
+            atol=p.atol,
+            index=index,
+            share=share,
         )
-        misfits = np.flatnonzero(~judge.two_calls(slice(None)))
-        judge.checked.verdict[misfits] = Verdict.WRONG
-        for row in misfits[:thorough].tolist():
-            judge.examine(row)
-        wrong = int(np.count_nonzero(judge.checked.verdict == Verdict.WRONG))
-        self.wrong += wrong if thorough is None else min(wrong, 1)
-        self.open[k][indices] = False
+        judge.check_all(p.evaluator.nfev + 2 * index.size + 40 * (index.size > SAMPLE))
+        self.open[k][index] = False
         self.checked.append(judge.checked)
-        return judge.checked
+        wrong = int(np.count_nonzero(judge.checked.verdict == Verdict.WRONG))
+        self.found += wrong if count is None else min(wrong, count)
+        return wrong
+
+    def among(self, region: Region) -> Array:
+        """Return the open entries of a region of one array."""
+        (k,) = region.arrays
+        if region.whole:
+            return np.flatnonzero(self.open[k])
+        within = np.zeros(self.open[k].size, dtype=bool)
+        for _, where, _ in region.pieces():
+            within[where] = True
+        return np.flatnonzero(within & self.open[k])
+
+    def some(self, index: Array, size: int) -> Array:
+        """Return some entries by chance, or all if there are no more."""
+        if index.size <= size:
+            return index
+        return np.sort(self.rng.choice(index, size, replace=False))
+
+    def give_way(self, k: int) -> None:
+        """Look at single entries of an array where a direction cannot judge."""
+        index = np.flatnonzero(self.open[k])
+        sample = index if index.size <= PATIENT else self.some(index, CLOSER)
+        if sample.size < index.size:
+            self.complete = False
+            self.excused[k] = math.inf  # of the others nobody knows
+        self.look(k, sample, share=0.01)
+        self.notes.append(
+            f"Along {self.names[k] or 'the parameters'} the loss has kinks, ends or never settles, "
+            f"and a direction cannot judge: {sample.size:,} of {index.size:,} were looked at one "
+            "by one."
+        )
+
+    def settle(self, region: Region) -> None:
+        """Take a region out of all later directions."""
+        for k, where, _ in region.pieces():
+            self.open[k][where] = False
+
+
+class Descent(NamedTuple):
+    """The way from a residual down to the entries that cause it, along one direction."""
+
+    direction: Direction
+    looked: Looked
+
+    def follow(self, region: Region, here: Residual, known: bool = True) -> bool:
+        """Look at what may be wrong in a region; return whether that explains the residual.
+
+        Unless it is `known`, all of the residual is only supposed to come from this region.
+        """
+        if not self.looked.room:
+            return False
+        if region.size <= LEAF and len(region.arrays) == 1:
+            index = self.looked.among(region)
+            return bool(index.size and self.looked.look(region.arrays[0], index))
+        for axis in region.axes:
+            place = self.direction.place(region, here, axis)
+            if place and self.follow(region.cut(axis, place.start, place.stop), here, known=False):
+                return True
+        if not known:
+            here = self.direction.within(region, here)
+            if not here.active:
+                return False
+        return self._split(region, here)
+
+    def _split(self, region: Region, here: Residual) -> bool:
+        """Follow several errors into the parts of a region, unless it is wrong throughout."""
+        single = len(region.arrays) == 1
+        if single and not here.loud and self._throughout(region, here):
+            return True
+        parts = self._parts(region, here, 0)
+        if single and here.loud and len(parts) == 4 and region.size > SAMPLE:
+            if self._throughout(region, here):
+                return True
+            if len(region.axes) > 1:  # whole columns, perhaps
+                parts = min(parts, self._parts(region, here, -1), key=len)
+        return any([self.follow(part, found) for part, found in parts])
+
+    def _parts(self, region: Region, here: Residual, axis: int) -> list[tuple[Region, Residual]]:
+        """Return the quarters of a region, or if it has several arrays the halves, with errors."""
+        halves = self.direction.halves(region, here, region.axes[axis])
+        if len(region.arrays) > 1:
+            return halves
+        return [
+            quarter
+            for half, found in halves
+            for quarter in (
+                self.direction.halves(half, found, half.axes[axis])
+                if half.size > LEAF
+                else [(half, found)]
+            )
+        ]
+
+    def _throughout(self, region: Region, here: Residual) -> bool:
+        """Sample a region in which every part has errors; return whether that settles it."""
+        looked, (k,) = self.looked, region.arrays
+        taste = looked.some(looked.among(region), TASTE)
+        wrong, found = looked.look(k, taste, 1), looked.found
+        name = region.name(looked.names)
+        if 2 * wrong >= taste.size:
+            rest = looked.some(looked.among(region), SAMPLE - TASTE)
+            wrong += looked.look(k, rest, 0)
+            size = taste.size + rest.size
+            if 2 * wrong >= size:
+                looked.complete = False
+                looked.notes.append(
+                    f"Wrong throughout {name}: {wrong} of {size} sampled entries are. "
+                    "The others were not looked at."
+                )
+                looked.settle(region)
+                return True
+        looked.found = found - min(wrong, 1) + wrong
+        if wrong == 0 and self._smeared(k, here, region.size):
+            looked.notes.append(
+                f"Along directions, the gradient of {name} differs from the loss by no more than "
+                f"{taste.size} sampled entries do, and each of them agrees within `rtol`."
+            )
+            looked.excused[k] = max(looked.excused[k], self.direction.relative(k, here.value))
+            looked.settle(region)
+            return True
+        return False
+
+    def _smeared(self, k: int, here: Residual, size: int) -> bool:
+        """Whether the small differences of a sample add up to the residual of its region."""
+        sample = self.looked.checked[-1]
+        weights = self.direction.weights[k][sample.index]
+        differences = np.abs(sample.analytic - sample.numerical) - sample.error
+        differences = np.maximum(differences, 0) * weights
+        typical = float(np.linalg.norm(differences)) / math.sqrt(sample.index.size)
+        return abs(here.value) <= 4 * typical * math.sqrt(size)
+
+
+class Sight:
+    """What directions have shown of each array."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.sharp = [math.inf] * len(problem.gradient)  # the smallest error in one entry
+        self.seen = [False] * len(problem.gradient)  # whether another sign would have shown
+        self.step = 0.0  # the last step that was right
+
+    def judge(self, looked: Looked, region: Region) -> bool | None:
+        """Try a new direction; True if it led to errors, False if clean, None if nobody knows."""
+        direction = Direction(looked.problem, region, looked.open, looked.rng)
+        if not any(np.any(d) for d in direction.weights):
+            return False
+        residual = direction.measure(self.step)
+        if residual is None:
+            return None
+        if residual.active:
+            return Descent(direction, looked).follow(region, residual) or None
+        self.step = residual.step
+        for k in region.arrays:
+            sharp = max(direction.relative(k, residual.certain), looked.problem.rtol)
+            self.sharp[k] = min(self.sharp[k], sharp)
+            self.seen[k] |= abs(2 * direction.change(k)) > residual.certain
+        blurred = not residual.clear and any(self.sharp[k] > BLIND for k in region.arrays)
+        return None if blurred else False
+
+
+def check_directions(
+    evaluator: Evaluator,
+    analytic: Sequence[Array],
+    noise: float,
+    *,
+    rtol: float,
+    atol: float,
+    rng: Any,
+    max_wrong: int,
+) -> Searched:
+    """Draw directions until two in a row are clean; search wherever one is not.
+
+    Then each array that they saw too blurred gets a direction of its own; and where directions
+    cannot judge, at kinks, at edges and where no entry explains them, its entries are looked at.
+    """
+    finite = [a if np.all(np.isfinite(a)) else np.where(np.isfinite(a), a, 0) for a in analytic]
+    problem = Problem(evaluator, finite, noise, rtol, atol)
+    looked, sight = Looked(problem, analytic, random_numbers(rng), max_wrong), Sight(problem)
+    arrays = range(len(analytic))
+    for k in arrays:
+        if broken := np.flatnonzero(~looked.open[k])[:max_wrong].tolist():
+            looked.look(k, np.array(broken))
+    everything = Region.of(looked.shapes, 0, len(arrays))
+    clean, outcome = 0, None
+    while clean < CLEAN and looked.room:
+        outcome = sight.judge(looked, everything)
+        if outcome is None:
+            break
+        clean = 0 if outcome else clean + 1
+    known = clean == CLEAN
+    for k in sorted(arrays, key=lambda k: -sight.sharp[k]):
+        while looked.room and np.any(looked.open[k]) and not (known and sight.sharp[k] <= SHARP):
+            outcome = sight.judge(looked, Region.of(looked.shapes, k, k + 1))
+            if outcome is None and not (known and sight.sharp[k] <= BLIND):
+                looked.give_way(k)
+            if not outcome:
+                break
+    if not looked.room:
+        looked.complete = False
+        looked.notes.append(
+            f"The search stopped at `max_wrong={max_wrong}` wrong entries; "
+            "what is right among the rest was not looked at."
+        )
+    resolution, blind = zip(*(_seen(k, looked, sight) for k in arrays), strict=True)
+    return Searched(
+        looked.checked,
+        list(resolution),
+        list(blind),
+        looked.open,
+        looked.complete,
+        True,
+        looked.notes,
+        problem.trace,
+    )
+
+
+def _seen(k: int, looked: Looked, sight: Sight) -> tuple[float, bool]:
+    """Return the smallest error in one entry that would have shown, and if no sign would have."""
+    g = looked.problem.gradient[k]
+    typical = float(np.linalg.norm(g)) / math.sqrt(g.size or 1)
+    # A single entry is allowed `rtol` of its own size.
+    largest = float(np.max(np.abs(g), initial=0.0)) / typical if typical else 0.0
+    parts = [looked.excused[k], looked.problem.rtol * largest]
+    if np.any(looked.open[k]):
+        parts.append(sight.sharp[k])
+    seen = sight.seen[k] or not g.size
+    for c in looked.checked:
+        if c.array == k:
+            parts.append(c.resolution(g))
+            resolved = c.verdict != Verdict.UNRESOLVED
+            seen |= bool(np.any(np.abs(2 * c.analytic) > c.allowed + c.error, where=resolved))
+    return max(parts), not seen

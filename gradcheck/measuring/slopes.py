@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,7 +58,7 @@ def entry_line(evaluator: Evaluator, array: int, index: int) -> Line:
 
 def direction_line(
     evaluator: Evaluator,
-    parts: Sequence[tuple[int, Any, Floats]],
+    parts: Iterable[tuple[int, Any, Floats]],
     gradient: Sequence[Array] | None = None,
 ) -> Line:
     """Return the line through `x0` along (array, where in it, direction there) parts.
@@ -94,7 +94,7 @@ def direction_line(
     return line
 
 
-def rounding(evaluator: Evaluator, parts: Sequence[tuple[int, Any, Floats]]) -> float:
+def rounding(evaluator: Evaluator, parts: Iterable[tuple[int, Any, Floats]]) -> float:
     """Return the step along a direction that is as long as the rounding of the points on it."""
     x0 = evaluator.parameters.x0
     lengths = [float(np.linalg.norm(d)) for _, _, d in parts]

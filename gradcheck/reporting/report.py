@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.explaining.hypotheses import Finding
-from gradcheck.judging.search import SearchStep
+from gradcheck.judging.directions import SearchStep
 from gradcheck.judging.table import BLIND, Entries, Entry, Reason, Verdict
 
 
