@@ -175,7 +175,7 @@ class Direction:
         ratio = ramped.value / here.value
         blur = SURE * (ramped.error + abs(ratio) * here.error) / abs(here.value)
         self._note(region, ramped, True, RAMPS[axis], ratio)
-        length = len(region[axis])
+        length = len(region.spans[axis])
         sharp = places(ratio, blur, length)
         if len(sharp) or not here.loud:
             return sharp if 0 < len(sharp) <= (length + 1) // 2 else None
@@ -214,18 +214,16 @@ class Direction:
         return abs(change) / (typical * least) if typical else math.inf
 
     def _excuses(self, region: Region) -> tuple[float, float]:
-        """Return what tolerances and rounding excuse along the direction, and what in each entry."""
+        """Return what tolerances and rounding excuse along the direction, and in every entry."""
+        rtol, atol = self.problem.rtol, self.problem.atol
         slack = within = 0.0
         for k, where, d in Along(self.weights, region):
             g = self.problem.gradient[k][where]
             rounding = 10 * float(np.finfo(g.dtype).eps)
-            change, excused = (
-                float(np.dot(g * d, g * d)),
-                (self.problem.atol * d) @ (self.problem.atol * d),
-            )
-            slack += (1e-3 * self.problem.rtol + rounding) ** 2 * change + excused
-            within += (self.problem.rtol + rounding) ** 2 * change + excused
-        return math.sqrt(slack), math.sqrt(within)
+            change, excused = float(np.linalg.norm(g * d)), atol * float(np.linalg.norm(d))
+            slack = math.hypot(slack, (1e-3 * rtol + rounding) * change, excused)
+            within = math.hypot(within, (rtol + rounding) * change, excused)
+        return slack, within
 
     def _note(
         self, region: Region, r: Residual, active: bool, ramp: str = "", ratio: float = math.nan

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Shapes = Sequence[tuple[int, ...]]
-ARRAYS, ROWS, COLUMNS = 1, 2, 3  # the axes of a region, as its fields are numbered
+ARRAYS, ROWS, COLUMNS = range(3)  # the axes of a region
 PIECE = 1 << 15  # entries that are looked up at a time
 
 
@@ -36,6 +36,11 @@ class Region(NamedTuple):
         return region._replace(rows=range(rows), columns=range(columns))
 
     @property
+    def spans(self) -> tuple[range, range, range]:
+        """From where to where it reaches along each axis."""
+        return self.arrays, self.rows, self.columns
+
+    @property
     def size(self) -> int:
         """How many entries it holds."""
         if len(self.arrays) == 1:
@@ -51,18 +56,18 @@ class Region(NamedTuple):
     def axes(self) -> tuple[int, ...]:
         """The axes along which it can be cut."""
         among = (ARRAYS,) if len(self.arrays) > 1 else (ROWS, COLUMNS)
-        return tuple(axis for axis in among if len(self[axis]) > 1)
+        return tuple(axis for axis in among if len(self.spans[axis]) > 1)
 
     def cut(self, axis: int, start: int, stop: int) -> Region:
         """Return the part of it between two places along an axis."""
-        span = self[axis][start:stop]
+        span = self.spans[axis][start:stop]
         if axis == ARRAYS:
             return Region.of(self.shapes, span.start, span.stop)
-        return Region(*self[:axis], span, *self[axis + 1 :])
+        return self._replace(rows=span) if axis == ROWS else self._replace(columns=span)
 
     def halves(self, axis: int) -> tuple[Region, Region]:
         """Cut it in two along an axis."""
-        length = len(self[axis])
+        length = len(self.spans[axis])
         return self.cut(axis, 0, length // 2), self.cut(axis, length // 2, length)
 
     def pieces(self, axis: int | None = None) -> Iterator[tuple[int, Any, Any]]:
@@ -70,11 +75,11 @@ class Region(NamedTuple):
 
         The ramp rises from 0.5 to 1.5. It never vanishes: where there is nothing, the ratio is 0.
         """
-        ramp = np.linspace(0.5, 1.5, len(self[axis])) if axis else None
+        ramp = np.linspace(0.5, 1.5, len(self.spans[axis])) if axis is not None else None
         if len(self.arrays) > 1:
             for i, k in enumerate(self.arrays):
-                for _, where, _ in Region.of(self.shapes, k, k + 1).pieces():
-                    yield k, where, 1.0 if ramp is None else ramp[i]
+                for _, piece, _ in Region.of(self.shapes, k, k + 1).pieces():
+                    yield k, piece, 1.0 if ramp is None else ramp[i]
             return
         (k,) = self.arrays
         length = as_matrix(self.shapes[k])[1]

@@ -16,12 +16,11 @@ import numpy as np
 
 from gradcheck.judging.directions import Direction, Problem, Residual, SearchStep
 from gradcheck.judging.entries import EntryJudge
-from gradcheck.judging.regions import ROWS, Region
+from gradcheck.judging.regions import Region
 from gradcheck.judging.table import BLIND, CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.noise import random_numbers
 from gradcheck.measuring.parameters import Array
-from gradcheck.measuring.slopes import Floats
 
 CLEAN = 2  # clean directions that a pass needs
 SHARP = 3e-4  # an array that a joint direction sees less sharply gets one of its own
@@ -158,7 +157,8 @@ class Descent(NamedTuple):
                 return True
             if len(region.axes) > 1:  # whole columns, perhaps
                 parts = min(parts, self._parts(region, here, -1), key=len)
-        return any([self.follow(part, found) for part, found in parts])
+        followed = [self.follow(part, found) for part, found in parts]
+        return any(followed)
 
     def _parts(self, region: Region, here: Residual, axis: int) -> list[tuple[Region, Residual]]:
         """Return the quarters of a region, or if it has several arrays the halves, with errors."""
