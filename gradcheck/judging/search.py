@@ -28,6 +28,8 @@ LEAF = 2  # so few entries are looked at one by one
 TASTE, SAMPLE = 4, 20  # entries that show whether a region is wrong throughout, and stand for it
 PATIENT = 100_000  # entries of an array that are looked at where directions cannot judge
 CLOSER = 64  # so many of a larger one
+CHUNK = 512  # of them at a time: enough may be wrong already
+PATIENCE = 40  # calls for each wrong entry that is looked for, until directions give way
 
 
 class Searched(NamedTuple):
@@ -57,12 +59,18 @@ class Looked:
         self.notes: list[str] = []
         self.excused = [0.0] * len(analytic)  # errors along directions that entries explained
         self.found = 0  # wrong entries; a region that is wrong throughout counts as one
+        self.until = problem.evaluator.nfev + PATIENCE * limit
         self.complete = True
 
     @property
     def room(self) -> bool:
         """Whether to look for more."""
         return self.found < self.limit
+
+    @property
+    def patient(self) -> bool:
+        """Whether to go on along directions."""
+        return self.room and self.problem.evaluator.nfev < self.until
 
     def look(self, k: int, index: Array, count: int | None = None, share: float = 1.0) -> int:
         """Judge some entries to the end; return how many are wrong, and count at most `count`."""
@@ -107,11 +115,13 @@ class Looked:
         if sample.size < index.size:
             self.complete = False
             self.excused[k] = math.inf  # of the others nobody knows
-        self.look(k, sample, share=0.01)
+        for start in range(0, sample.size, CHUNK):
+            if self.room:
+                self.look(k, sample[start : start + CHUNK], share=0.01)
+        seen = index.size - int(np.count_nonzero(self.open[k]))
         self.notes.append(
             f"Along {self.names[k] or 'the parameters'} the loss has kinks, ends or never settles, "
-            f"and a direction cannot judge: {sample.size:,} of {index.size:,} were looked at one "
-            "by one."
+            f"and a direction cannot judge: {seen:,} of {index.size:,} were looked at one by one."
         )
 
     def settle(self, region: Region) -> None:
@@ -131,7 +141,7 @@ class Descent(NamedTuple):
 
         Unless it is `known`, all of the residual is only supposed to come from this region.
         """
-        if not self.looked.room:
+        if not self.looked.patient:
             return False
         if region.size <= LEAF and len(region.arrays) == 1:
             index = self.looked.among(region)
