@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck.judging.directions import Direction, Problem, Residual, SearchStep
-from gradcheck.judging.entries import EntryJudge
+from gradcheck.judging.entries import SPARE, EntryJudge
 from gradcheck.judging.regions import Region
 from gradcheck.judging.table import BLIND, CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
@@ -29,7 +29,7 @@ TASTE, SAMPLE = 4, 20  # entries that show whether a region is wrong throughout,
 PATIENT = 100_000  # entries of an array that are looked at where directions cannot judge
 CLOSER = 64  # so many of a larger one
 CHUNK = 512  # of them at a time: enough may be wrong already
-PATIENCE = 40  # calls for each wrong entry that is looked for, until directions give way
+PATIENCE = 300  # calls that find nothing, until directions give way
 
 
 class Searched(NamedTuple):
@@ -59,7 +59,7 @@ class Looked:
         self.notes: list[str] = []
         self.excused = [0.0] * len(analytic)  # errors along directions that entries explained
         self.found = 0  # wrong entries; a region that is wrong throughout counts as one
-        self.until = problem.evaluator.nfev + PATIENCE * limit
+        self.until = problem.evaluator.nfev + PATIENCE
         self.complete = True
 
     @property
@@ -85,11 +85,15 @@ class Looked:
             index=index,
             share=share,
         )
-        judge.check_all(p.evaluator.nfev + 2 * index.size + 40 * (index.size > SAMPLE))
+        judge.check_all()
+        if index.size > SAMPLE:
+            judge.look_twice(p.evaluator.nfev + SPARE)
         self.open[k][index] = False
         self.checked.append(judge.checked)
         wrong = int(np.count_nonzero(judge.checked.verdict == Verdict.WRONG))
         self.found += wrong if count is None else min(wrong, count)
+        if wrong:
+            self.until = p.evaluator.nfev + PATIENCE
         return wrong
 
     def among(self, region: Region) -> Array:
@@ -290,6 +294,10 @@ def check_directions(
                 break
     if not looked.room:
         looked.complete = False
+        for k in arrays:  # that the search has not come to: the diagnosis asks
+            came = any(c.array == k for c in looked.checked) or math.isfinite(sight.sharp[k])
+            if not came and sight.judge(looked, Region.of(looked.shapes, k, k + 1)) is None:
+                looked.look(k, looked.some(np.flatnonzero(looked.open[k]), TASTE), 0)
         looked.notes.append(
             f"The search stopped at `max_wrong={max_wrong}` wrong entries; "
             "what is right among the rest was not looked at."

@@ -279,7 +279,7 @@ def test_a_gradient_that_is_wrong_everywhere(factor: float) -> None:
     report = check(fun, wrong, x0, args=args)
     assert not report.passed
     assert report.findings
-    assert report.nfev < 800
+    assert report.nfev < 1_500  # 20 entries of each array, examined to the end
 
 
 @pytest.mark.parametrize("shape", [(100, 300), (300, 100), (64, 64)])
