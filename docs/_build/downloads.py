@@ -18,6 +18,7 @@ NAMES = {
     "scipy": "SciPy",
     "matplotlib": "Matplotlib",
     "pytest": "pytest",
+    "scikit-learn": "scikit-learn",
     "torch": "PyTorch",
     "jax": "JAX",
     "autograd": "autograd",

@@ -27,7 +27,13 @@ FILE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 VERSIONS = re.compile(r"^versions: \{(.*)\}$", re.MULTILINE)
-PEERS = ("autograd", "distributed", "jax", "torch")
+PEERS = {  # what is imported, and the package that has it
+    "autograd": "autograd",
+    "distributed": "distributed",
+    "jax": "jax",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+}
 
 
 class Example(NamedTuple):
@@ -40,13 +46,13 @@ class Example(NamedTuple):
 
     @property
     def needed(self) -> list[str]:
-        """The packages that it needs, besides those that the site needs."""
+        """What it imports, besides the packages that the site needs."""
         return [p for p in PEERS if re.search(rf"^(from|import) .*\b{p}\b", self.code, re.M)]
 
     @property
     def missing(self) -> list[str]:
         """The packages that it needs and this Python does not have."""
-        return [package for package in self.needed if find_spec(package) is None]
+        return [PEERS[name] for name in self.needed if find_spec(name) is None]
 
     def run(self, folder: Path) -> str:
         """Run the file as a reader would, with pytest if it is a test; return what it prints."""
@@ -94,13 +100,13 @@ def test_pages_say_with_which_versions_they_were_run() -> None:
     for example in EXAMPLES:
         said = VERSIONS.search(example.page.read_text())
         told = said[1] if said else ""
-        assert [package for package in example.needed if f'{package}: "' not in told] == []
+        assert [name for name in example.needed if f'{PEERS[name]}: "' not in told] == []
 
 
 def versions(page: Path) -> str:
     """Write down what the files of a page were run with."""
-    needed = {package for example in examples(page) for package in example.needed}
-    known = ["gradcheck", "numpy", *sorted(p for p in needed if find_spec(p))]
+    needed = {name for example in examples(page) for name in example.needed}
+    known = ["gradcheck", "numpy", *sorted(PEERS[name] for name in needed if find_spec(name))]
     told = {package: version(package).partition("+")[0] for package in known}
     told["python"] = platform.python_version()
     return "versions: {" + ", ".join(f'{name}: "{told[name]}"' for name in told) + "}"
