@@ -1,6 +1,7 @@
 """Write the catalogue of bugs as Markdown: one entry for each fault, under what the check says.
 
-How a fault is checked stands once, in the first block of the page.
+How a fault is checked stands once, in the first block of the page. The table at the top of the
+page is made by `bugs_by_name.py`.
 """
 
 from __future__ import annotations
@@ -29,23 +30,24 @@ def say(name):
 
 
 def main() -> None:
-    """Print the index, then the faults, the linear model's first."""
+    """Print the faults, the linear model's first, under the bug that the report names."""
+    print("In what follows, the line with the minus is the bug, the line with the plus is right.")
+    print("Of each report you see the verdict and the first finding:")
+    print(SAY)
+    for bug, faults in by_name().items():
+        print(f"## The report says “{bug}” {{ #says-{anchor(bug)} }}\n")
+        for fault in faults:
+            print(entry(fault))
+
+
+def by_name() -> dict[str, list[Fault]]:
+    """Return the faults by the bug that the report names first."""
     check = checker()
     groups: dict[str, list[Fault]] = {}
     for fault in CATALOGUE:
         findings = check(fault.name).findings
         groups.setdefault(findings[0].bug if findings else "nothing", []).append(fault)
-    print("## What the report names\n\n| The report says | These bugs do that |\n|---|---|")
-    for bug, faults in groups.items():
-        links = ", ".join(f"[{text(fault.name)}](#{anchor(fault.name)})" for fault in faults)
-        print(f"| [{bug}](#says-{anchor(bug)}) | {links} |")
-    print("\nIn what follows, the line with the minus is the bug, the line with the plus is right.")
-    print("Of each report you see the verdict and the first finding:")
-    print(SAY)
-    for bug, faults in groups.items():
-        print(f"## The report says “{bug}” {{ #says-{anchor(bug)} }}\n")
-        for fault in faults:
-            print(entry(fault))
+    return groups
 
 
 def checker() -> Any:

@@ -1,0 +1,29 @@
+"""Pages are short, and say the words that people search for."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import PAGES, Site
+
+MOST = 1300
+MORE = {"learn/nine-steps.md": 1200, "understand/bugs.md": 1500, "understand/trust.md": 1500}
+FENCE = re.compile(r"^ *(`{3,})[^`\n]*\n.*?^ *\1 *$", re.DOTALL | re.MULTILINE)
+
+
+def words(text: str) -> int:
+    """Count the words of a page besides its code, its tables and the addresses of its links."""
+    text = re.sub(r"^ *\|.*$", "", FENCE.sub("", text), flags=re.MULTILINE)
+    text = re.sub(r"\]\([^)]*\)|<[^>]+>", " ", text)
+    return len(re.findall(r"\S*\w\S*", text))
+
+
+def test_words_are_counted() -> None:
+    text = "# A [link](to/there.md)\n\n```python\nno = 1\n```\n\n| no | no |\n\nTwo `words`, <b>three</b>.\n"
+    assert words(text) == 5
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "reference.md"])
+def test_page_is_short(site: Site, page: str) -> None:
+    assert words((site.path / page).read_text()) <= MORE.get(page, MOST)
