@@ -215,6 +215,19 @@ def test_every_link_leads_somewhere(site: Site, parsed: dict[str, Page]) -> None
     assert broken == []
 
 
+OLD = [
+    "changelog contributing reference learn/deep-network learn/good-points learn/nine-steps",
+    "do/cluster do/float32 do/frameworks do/million-parameters do/pytest do/scipy",
+    "do/your-back-pass understand/bugs understand/checker-at-fault understand/comparison",
+    "understand/step understand/trust",
+]
+
+
+@pytest.mark.parametrize("address", " ".join(OLD).split())
+def test_what_others_link_to_is_still_there(site: Site, address: str) -> None:
+    assert (site.path / address / "index.html").is_file()
+
+
 def test_every_anchor_is_there_once(parsed: dict[str, Page]) -> None:
     twice = [
         f"{address}#{anchor}"
