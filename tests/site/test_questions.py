@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import ROOT, Site
+from conftest import PAGES, ROOT, Site
 
-PAGES = ["learn/nine-steps.md", "learn/deep-network.md", "learn/good-points.md"]
+TO_LEARN_FROM = [
+    page
+    for page in PAGES
+    if page.startswith(("learn/", "understand/")) and page != "learn/exercises.md"
+]
 ANSWER = re.compile(
     r"<details markdown>\n<summary>(.*?)</summary>\n\n(.*?)\n\n</details>", re.DOTALL
 )
@@ -25,14 +29,15 @@ def questions(page: str) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", TO_LEARN_FROM)
 def test_two_or_three_questions_ask_why(page: str) -> None:
     asked = questions(page)
     assert 2 <= len(asked) <= 3
-    assert all("why " in question.lower() and question.endswith("?") for question in asked)
+    assert all(question.endswith("?") for question in asked)
+    assert any(re.search(r"\bwhy\b", question, re.IGNORECASE) for question in asked)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", TO_LEARN_FROM)
 def test_one_answer_is_right_and_every_other_is_told_what_it_overlooks(page: str) -> None:
     for question, answers in questions(page).items():
         assert len(answers) >= 3, question
@@ -44,7 +49,7 @@ def test_one_answer_is_right_and_every_other_is_told_what_it_overlooks(page: str
         assert all(len(text.split()) > 6 for _, text in answers), question
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", TO_LEARN_FROM)
 def test_the_right_answer_is_not_always_in_the_same_place(page: str) -> None:
     places = {
         [text.startswith("**Yes.**") for _, text in answers].index(True)
@@ -53,7 +58,7 @@ def test_the_right_answer_is_not_always_in_the_same_place(page: str) -> None:
     assert len(places) > 1
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", TO_LEARN_FROM)
 def test_the_browser_opens_an_answer_by_itself(site: Site, page: str) -> None:
     html = (site.path / page.removesuffix(".md") / "index.html").read_text()
     for answers in questions(page).values():
