@@ -14,7 +14,7 @@ from gradcheck.explaining.columns import explain
 from gradcheck.explaining.upstream import upstream_findings
 from gradcheck.judging.entries import check_entries
 from gradcheck.judging.search import check_directions
-from gradcheck.judging.table import Entries, Verdict
+from gradcheck.judging.table import CheckedArray, Entries, Verdict
 from gradcheck.measuring.layer import Layer, in_the_words_of_a_layer
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
 from gradcheck.measuring.noise import estimate_noise
@@ -252,6 +252,7 @@ def check_backward(
             workers=workers,
             progress=progress,
         )
+        where = layer.where(_wrong(report.entries.checked)) if report.wrong else ""
     nfev = layer.nfev + report.nfev
     bent = upstream_findings(layer.growth)
     others = {e.name.partition("[")[0] for e in report.wrong} - set(layer.growth)
@@ -263,10 +264,20 @@ def check_backward(
         findings=(*bent, *(report.findings if others or not bent else ())),
         notes=(
             *report.notes[:-1],
+            *([where] if where else []),
             *([left_out] if layer.left_out else []),
             f"{nfev:,} calls of `forward`;{report.notes[-1].partition(';')[2]}",
         ),
     )
+
+
+def _wrong(checked: Sequence[CheckedArray]) -> dict[int, Array]:
+    """Return which entries of each array are wrong."""
+    wrong: dict[int, Array] = {}
+    for c in checked:
+        index = c.index[c.verdict == Verdict.WRONG]
+        wrong[c.array] = np.concatenate([wrong.get(c.array, index[:0]), index])
+    return wrong
 
 
 def _check(

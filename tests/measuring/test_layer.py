@@ -264,6 +264,66 @@ def test_slopes_that_are_rounding_are_not_called_bent(offset: float) -> None:
     assert not any("upstream" in finding.bug for finding in report.findings)
 
 
+# ---------------------------------------------------------------- for which outputs?
+
+TALL, WIDE = RNG.normal(size=(25, 3)), RNG.normal(size=(3, 14))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        (np.s_[24, :], "the outputs [24, :] alone: the last row."),
+        (np.s_[:, 5], "the outputs [:, 5] alone: one column."),
+        (np.s_[3:7], "the outputs [3:7, :] alone."),
+        (np.s_[3, 4], "the outputs [3, 4] alone."),
+        (np.s_[:], "outputs throughout."),
+    ],
+)
+def test_the_report_says_from_which_outputs_wrong_slopes_come(
+    part: Any, told: str, method: Any, dtype: Any
+) -> None:
+    def backward(u: Any, *inputs: Any) -> Any:
+        u = u.copy()
+        u[part] *= 2
+        return affine_vjp(u, *inputs)
+
+    inputs = TALL, WIDE, WIDE[0]
+    report = check_backward(affine, backward, inputs, method=method, dtype=dtype)
+    assert f"The wrong slopes come from {told}" in report.notes
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_of_several_outputs_the_one_is_named_or_the_last_step(method: Any) -> None:
+    def forward(x: Any, w: Any) -> Any:
+        h = [np.tanh(x[0])]
+        for t in range(1, len(x)):
+            h.append(np.tanh(x[t] + h[-1] @ w))
+        return {"all": np.stack(h), "last": h[-1]}
+
+    def backward(u: Any, x: Any, w: Any, bug: str) -> Any:
+        h, dx, dw, dh = forward(x, w)["all"], np.zeros_like(x), np.zeros_like(w), 0 * x[0]
+        dh += 0 if bug == "last" else u["last"]
+        for t in reversed(range(len(x))):
+            dh = dh + (0 if bug == "step" and t == len(x) - 1 else u["all"][t])
+            dx[t] = dh * (1 - h[t] ** 2)
+            dw += h[t - 1].T @ dx[t] if t else 0
+            dh = dx[t] @ w.T
+        return dx, dw
+
+    inputs = RNG.normal(size=(6, 5, 4)), RNG.normal(size=(4, 4))
+    assert check_backward(forward, lambda u, *a: backward(u, *a, ""), inputs, method=method)
+    for bug, told in (
+        ("last", "the output last alone."),
+        ("step", "the outputs all[5, :, :] alone: the last index along axis 0."),
+    ):
+        report = check_backward(
+            forward, lambda u, *a, b=bug: backward(u, *a, b), inputs, method=method
+        )
+        assert f"The wrong slopes come from {told}" in report.notes
+
+
 # ---------------------------------------------------------------- misuse
 
 FITS = lambda x: 2 * x  # noqa: E731
