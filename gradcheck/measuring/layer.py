@@ -32,6 +32,7 @@ from gradcheck.measuring.slopes import typical_sizes
 
 LARGE = -1000.0  # times an upstream gradient: what is clipped, squared or made positive shows
 PARTS = 8  # into which an axis of the output is cut, to see where in it something is wrong
+NONE = 1e-3  # of the largest: what the slopes from one part are off by is nothing
 LINEAR = 0.01  # of the largest slope: what is off by less is left to the slopes of the loss
 
 
@@ -261,24 +262,29 @@ class Layer:
         along = [np.subtract(p, x, dtype=float) / h for p, x in zip(points, x0, strict=True)]
 
         def gap(output: int, *where: slice) -> tuple[float, float]:
-            """Return by how much the slopes from some outputs are off, and how far these move."""
+            """Return by how much the slopes from some outputs are off, and how far these move.
+
+            Both are 0 where they are no more than the error of one difference.
+            """
             part = [np.zeros_like(u) for u in upstream]
             part[output][where] = upstream[output][where]
             slopes = self.back(part, anew=False)
             told = sum(float(a @ s) for a, s in zip(along, slopes, strict=True))
             moves = part[output] * change[output]
-            return told - float(np.sum(moves)), float(np.linalg.norm(moves))
+            rounded = np.where(moves, part[output] * before[output], 0)
+            error = 2 * h * (float(np.linalg.norm(moves)) + float(np.linalg.norm(rounded)))
+            off, size = told - float(np.sum(moves)), float(np.linalg.norm(moves))
+            return (off if abs(off) > error else 0.0), (size if size > error else 0.0)
 
         gaps = [gap(j) for j in range(len(upstream))]
-        least = 10 * h * math.hypot(*(moves for _, moves in gaps))
-        enough = max(0.01 * max(abs(g) for g, _ in gaps), least)
-        wrong_outputs = [j for j, (g, _) in enumerate(gaps) if abs(g) > enough]
+        largest = max(abs(g) for g, _ in gaps)
+        wrong_outputs = [j for j, (g, _) in enumerate(gaps) if abs(g) > NONE * largest]
         if len(wrong_outputs) != 1:
             return THROUGHOUT if wrong_outputs else ""
         (j,) = wrong_outputs
         shape = upstream[j].shape
-        runs = [_run(partial(_along, gap, j, axis), n, least) for axis, n in enumerate(shape)]
-        others = any(moves > least for i, (_, moves) in enumerate(gaps) if i != j)
+        runs = [_run(partial(_along, gap, j, axis), n) for axis, n in enumerate(shape)]
+        others = any(moves for i, (_, moves) in enumerate(gaps) if i != j)
         if all(run == slice(None) for run in runs) and not others:
             return THROUGHOUT
         return _from_where(list(floats_of(self.output))[j], shape, runs)
@@ -293,14 +299,14 @@ def _along(gap: Any, output: int, axis: int, start: int, stop: int) -> tuple[flo
     return found
 
 
-def _run(gap: Callable[[int, int], tuple[float, float]], length: int, least: float) -> slice:
+def _run(gap: Callable[[int, int], tuple[float, float]], length: int) -> slice:
     """Return the run along an axis outside of which all that moves is right; all if nothing is."""
     edges = np.linspace(0, length, min(length, PARTS) + 1).astype(int).tolist()
     parts = list(itertools.pairwise(edges))
     gaps = [gap(*part) for part in parts]
-    enough = max(0.01 * max((abs(g) for g, _ in gaps), default=0.0), least)
+    enough = NONE * max((abs(g) for g, _ in gaps), default=0.0)
     wrong = [part for part, (g, _) in zip(parts, gaps, strict=True) if abs(g) > enough]
-    if not any(abs(g) <= enough < moves for g, moves in gaps) or not wrong:
+    if not wrong or all(abs(g) > enough or not moves for g, moves in gaps):
         return slice(None)
     (start, stop), (first, last) = wrong[0], wrong[-1]
     while stop - start > 1:
