@@ -296,9 +296,9 @@ def _check(
 ) -> GradientReport:
     """Hold a gradient against a loss, and explain what is wrong."""
     parameters = evaluator.parameters
+    eps = max(evaluator.eps, *(float(np.finfo(a.dtype).eps) for a in [*parameters.x0, *analytic]))
     if rtol is None:
-        precisions = [np.finfo(a.dtype).eps for a in [*parameters.x0, *analytic]]
-        rtol = 1e-6 if max(evaluator.eps, *map(float, precisions)) < 1e-10 else 1e-3
+        rtol = 1e-6 if eps < 1e-10 else 1e-3
     why = "as asked for"
     if method == "auto" and step is not None:
         method, why = "entries", "to which `step` belongs"
@@ -338,6 +338,8 @@ def _check(
         resolution=resolution,
         complete=search is None or search.complete,
         size=parameters.size,
+        rtol=rtol,
+        eps=eps,
         notes=(
             *(search.notes if search else ()),
             *notes,

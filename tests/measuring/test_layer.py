@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from gradcheck import assert_backward, check_backward, check_gradient
-from gradcheck.measuring.layer import random_upstream
+from gradcheck.measuring.layer import Layer, random_upstream
 
 METHODS = ["entries", "directions"]
 RNG = np.random.default_rng(0)
@@ -192,7 +193,9 @@ def test_it_calls_forward_three_times_more_than_a_loss_made_by_hand(
     assert report.passed is (factor == 1)
     assert report.nfev == calls
     assert re.search(rf"{calls} calls of `forward`", str(report))
-    upstream = random_upstream(np.random.default_rng(0), affine(X, W, B))
+    (upstream,) = Layer(
+        forward, backward, (X, W, B), cache=cache, dtype=None, rng=None
+    ).loss.upstream
     calls = 0
 
     def loss(p: Any) -> Any:
@@ -302,7 +305,7 @@ def test_of_several_outputs_the_one_is_named_or_the_last_step(method: Any) -> No
             h.append(np.tanh(x[t] + h[-1] @ w))
         return {"all": np.stack(h), "last": h[-1]}
 
-    def backward(u: Any, x: Any, w: Any, bug: str) -> Any:
+    def backward(u: Any, x: Any, w: Any, bug: str = "") -> Any:
         h, dx, dw, dh = forward(x, w)["all"], np.zeros_like(x), np.zeros_like(w), 0 * x[0]
         dh += 0 if bug == "last" else u["last"]
         for t in reversed(range(len(x))):
@@ -313,14 +316,12 @@ def test_of_several_outputs_the_one_is_named_or_the_last_step(method: Any) -> No
         return dx, dw
 
     inputs = RNG.normal(size=(6, 5, 4)), RNG.normal(size=(4, 4))
-    assert check_backward(forward, lambda u, *a: backward(u, *a, ""), inputs, method=method)
+    assert check_backward(forward, backward, inputs, method=method)
     for bug, told in (
         ("last", "the output last alone."),
         ("step", "the outputs all[5, :, :] alone: the last index along axis 0."),
     ):
-        report = check_backward(
-            forward, lambda u, *a, b=bug: backward(u, *a, b), inputs, method=method
-        )
+        report = check_backward(forward, partial(backward, bug=bug), inputs, method=method)
         assert f"The wrong slopes come from {told}" in report.notes
 
 

@@ -28,7 +28,7 @@ from .zoo.checks import METHODS, run_all
 Verdict = tuple[str, list[Any]]  # what was checked; verdict, details, calls
 
 
-def said(fun: Any, grad: Any, x0: Any, args: Any, method: str) -> list[Any]:
+def said(fun: Any, grad: Any, x0: Any, args: Any, method: Any) -> list[Any]:
     try:
         report = check_gradient(fun, grad, x0, args=args, method=method)
     except Exception as raised:

@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     """What one check said."""
 
     case: Case
-    method: str
+    method: Any
     what: str  # "right", the name of a bug, or of a plant
     verdict: str  # passed, wrong, unresolved, or raised
     arrays: tuple[str, ...]  # the arrays that hold something wrong
@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
         return ""
 
 
-def run(case: Case, method: str, what: Iterable[str] = ("right",)) -> list[Outcome]:
+def run(case: Case, method: Any, what: Iterable[str] = ("right",)) -> list[Outcome]:
     """Check a case: as it is ("right"), with each of its bugs ("wrong"), and with plants."""
     what = tuple(what)
     refuse_unknown("method", [method], METHODS)
@@ -83,7 +83,7 @@ def run(case: Case, method: str, what: Iterable[str] = ("right",)) -> list[Outco
 
 
 def _check(
-    case: Case, method: str, gradient: Any, what: str, arrays: Iterable[str]
+    case: Case, method: Any, gradient: Any, what: str, arrays: Iterable[str]
 ) -> tuple[Any, Outcome]:
     arrays = tuple(arrays)
     try:
@@ -107,7 +107,7 @@ def array_of(name: str) -> str:
     return name[: name.rindex("[")] if name.endswith("]") else name
 
 
-def _sign_is_seen(case: Case, method: str, array: str) -> bool:
+def _sign_is_seen(case: Case, method: Any, array: str) -> bool:
     """Whether the array negated is called wrong; where it is 0 by nature, a typical slope added."""
     gradient = _negated(case, array)
     return bool(_check(case, method, gradient, "negated", [array])[1].verdict == "wrong")
@@ -124,7 +124,7 @@ def _negated(case: Case, array: str) -> dict[str, Any]:
     return gradient
 
 
-def _planted(case: Case, method: str, report: Any) -> Iterator[Outcome]:
+def _planted(case: Case, method: Any, report: Any) -> Iterator[Outcome]:
     """Plant one array negated, its largest entry times 1.5, and what the report says it sees."""
     right = case.grad(case.x0)
     names = [k for k, g in right.items() if np.abs(g).max() > 1e-5 * _largest(right)]
@@ -159,7 +159,7 @@ def _largest(gradient: dict[str, Any]) -> float:
     return max(float(np.abs(g).max()) for g in gradient.values())
 
 
-def _wrong(case: Case, method: str, bug: Bug) -> Outcome:
+def _wrong(case: Case, method: Any, bug: Bug) -> Outcome:
     arrays = bug.wrong.split()
     planted = replace(case, bug=bug.name)
     report, outcome = _check(planted, method, planted.grad, bug.name, arrays)
