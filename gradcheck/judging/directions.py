@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gradcheck.judging.judge import SURE, Claim, examine
-from gradcheck.judging.regions import ARRAYS, COLUMNS, PIECE, ROWS, Region
+from gradcheck.judging.regions import PIECE, Region
 from gradcheck.judging.table import Reason, Verdict
 from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.noise import random_weights
@@ -30,7 +29,7 @@ from gradcheck.measuring.slopes import (
     typical_sizes,
 )
 
-RAMPS = {ARRAYS: "arrays", ROWS: "rows", COLUMNS: "columns"}
+ROUNDINGS = 10  # of each entry of the gradient that are no error of it
 
 
 class SearchStep(NamedTuple):
@@ -56,23 +55,22 @@ class Residual(NamedTuple):
 
     value: float
     error: float  # its error bar
-    slack: float  # what tolerances, kinks and the rounding of the gradient itself excuse
+    slack: float  # what kinks, tolerances and the rounding of the gradient excuse
+    within: float  # what `rtol` excuses if every entry is a little off
     truncation: float
     step: float
-    within: float  # what `rtol` excuses in every entry: all of them may be a little off
-    loud: bool = False  # more than that: then what is not is left to later directions
-    clear: bool = True  # False where the loss bends, jumps or never settles near the point
+    loud: bool  # more than that: then what is not is left to later directions
+    blurred: bool  # by kinks, or by slopes that never settle, and not by noise
 
     @property
     def allowed(self) -> float:
         """How large the value may be if the gradient is right."""
-        slack = max(self.slack, self.within) if self.loud else self.slack
-        return SURE * self.error + slack
+        return SURE * self.error + (max(self.slack, self.within) if self.loud else self.slack)
 
     @property
     def certain(self) -> float:
         """How large an error must be to be seen even if the noise takes its side."""
-        return self.allowed + SURE * self.error + self.slack
+        return 2 * self.allowed
 
     @property
     def active(self) -> bool:
@@ -80,16 +78,15 @@ class Residual(NamedTuple):
         return abs(self.value) > self.allowed
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A gradient that is to be held against a loss, and what was measured of it so far."""
+class Problem(NamedTuple):
+    """A gradient to be held against a loss, and the steps taken so far."""
 
     evaluator: Evaluator
-    gradient: Sequence[Array]  # finite: 0 where it was not
+    gradient: Sequence[Array]  # finite: 0 where it is not
     noise: float
     rtol: float
     atol: float
-    trace: list[SearchStep] = field(default_factory=list)
+    trace: list[SearchStep]
 
 
 class Along:
@@ -113,105 +110,89 @@ class Direction:
     """
 
     def __init__(
-        self,
-        problem: Problem,
-        region: Region,
-        open_entries: Sequence[Array],
-        rng: np.random.Generator,
+        self, problem: Problem, region: Region, entries: Sequence[Array], rng: np.random.Generator
     ) -> None:
         self.problem, self.region = problem, region
-        self.weights = [np.zeros(0)] * len(problem.gradient)
+        self.weights = [np.zeros(0)] * len(entries)
         for k in region.arrays:
             d = self.weights[k] = typical_sizes(problem.evaluator.parameters.x0[k], share=1.0)
             for start in range(0, d.size, PIECE):
                 d[start : start + PIECE] *= random_weights(rng, min(PIECE, d.size - start))
-            d *= open_entries[k]
+            d *= entries[k]
 
-    def measure(self, step: float = 0.0) -> Residual | None:
-        """Measure the error of the gradient along all of it; None where nobody can tell."""
+    def measure(self, step: float) -> Residual | None:
+        """Measure the error of the gradient along all of it; None where that cannot be judged."""
         problem, along = self.problem, Along(self.weights, self.region)
         blur = rounding(problem.evaluator, along)
         changes = (np.linalg.norm(problem.gradient[k][where] * d) for k, where, d in along)
-        change = math.hypot(*map(float, changes))
-        own = first_steps(np.array([change]), np.ones(1), problem.noise)
+        own = first_steps(np.array([math.hypot(*changes)]), np.ones(1), problem.noise)
         line = direction_line(problem.evaluator, along, problem.gradient)
         step = max(step, float(own[0]), REALISED * blur)
         ladder = Ladder(line, problem.evaluator, problem.noise, step, blur)
         slack, within = self._excuses(self.region)
         judged = examine(Claim(0.0, 0.0, slack), ladder, 10 * blur, sharper=True)
-        if judged is None:
+        if judged is None or judged.verdict is Verdict.UNRESOLVED:
             return None
-        # At kinks of either sign the slopes to both sides say little of what lies between.
-        if judged.reason is Reason.KINK or judged.verdict is Verdict.UNRESOLVED:
-            return None
-        e = judged.slope
+        e, closest = judged.slope, ladder.rungs[min(ladder.rungs)]
+        if judged.reason is Reason.KINK and 4 * e.kink > abs(closest.jump):
+            return None  # kinks at the point, of either sign: no slope need lie between two others
         slack = judged.allowed + e.kink
         loud = abs(e.value) > SURE * e.error + slack + within
-        clear = max(e.kink / 4, e.truncation / 10) <= e.round_off
-        residual = Residual(e.value, e.error, slack, e.truncation, e.step, within, loud, clear)
-        self._note(self.region, residual, residual.active)
-        return residual
+        blurred = max(e.kink / 4, e.truncation / 10) > e.round_off
+        residual = Residual(e.value, e.error, slack, within, e.truncation, e.step, loud, blurred)
+        return self._noted(self.region, residual)
 
-    def within(self, region: Region, whole: Residual, axis: int | None = None) -> Residual:
+    def part(self, region: Region, whole: Residual, axis: int | None = None) -> Residual:
         """Measure a part of it, or its product with a ramp, at the step of the whole: two calls."""
-        problem, along = self.problem, Along(self.weights, region, axis)
-        line = direction_line(problem.evaluator, along, problem.gradient)
-        ladder = Ladder(line, problem.evaluator, problem.noise, whole.step)
-        rung = ladder.measure(0.0)
-        slack, within = self._excuses(region)
-        residual = whole._replace(value=math.nan, slack=slack, within=within)
-        if rung is not None:
-            residual = residual._replace(value=rung.slope, error=whole.truncation + rung.bar)
-        if axis is None:
-            self._note(region, residual, residual.active)
-        return residual
-
-    def place(self, region: Region, here: Residual, axis: int) -> range | None:
-        """Return from where to where, along an axis, one error that is all of `here` can lie.
-
-        None where no place fits, so that there must be several; or where noise leaves too many.
-        """
-        ramped = self.within(region, here, axis)
-        ratio = ramped.value / here.value
-        blur = SURE * (ramped.error + abs(ratio) * here.error) / abs(here.value)
-        self._note(region, ramped, True, RAMPS[axis], ratio)
-        length = len(region.spans[axis])
-        sharp = places(ratio, blur, length)
-        if len(sharp) or not here.loud:
-            return sharp if 0 < len(sharp) <= (length + 1) // 2 else None
-        # What is a little off everywhere moves the ratio; one place alone may still be near.
-        near = places(ratio, blur + 2 * here.within / abs(here.value), length)
-        return near if len(near) == 1 else None
+        evaluator, along = self.problem.evaluator, Along(self.weights, region, axis)
+        line = direction_line(evaluator, along, self.problem.gradient)
+        rung = Ladder(line, evaluator, self.problem.noise, whole.step).measure(0.0)
+        value, bar = (rung.slope, rung.bar) if rung else (math.nan, math.inf)
+        return self._share(region, whole, value, whole.truncation + bar)
 
     def halves(self, region: Region, here: Residual, axis: int) -> list[tuple[Region, Residual]]:
         """Return the halves in which something is wrong; one is measured, the other is the rest."""
         left, right = region.halves(axis)
-        first = self.within(left, here)
-        slack, within = self._excuses(right)
-        second = here._replace(
-            value=here.value - first.value,
-            error=here.error + first.error,
-            slack=slack,
-            within=within,
-        )
-        if not abs(second.value) > 3 * second.allowed and (second.active or not first.active):
-            second = self.within(right, here)
+        one = self._noted(left, self.part(left, here))
+        other = self._share(right, here, here.value - one.value, here.error + one.error)
+        if abs(other.value) > 3 * other.allowed or (one.active and not other.active):
+            self._noted(right, other)
         else:
-            self._note(right, second, second.active)
-        return [(half, r) for half, r in ((left, first), (right, second)) if r.active]
+            other = self._noted(right, self.part(right, here))
+        return [(half, r) for half, r in ((left, one), (right, other)) if r.active]
+
+    def place(self, region: Region, here: Residual, axis: int) -> range:
+        """Return the places along an axis at which one error that is all of `here` can lie.
+
+        Empty where no place fits, so that there must be several errors.
+        """
+        ramped = self.part(region, here, axis)
+        ratio, length = ramped.value / here.value, len(region.spans[axis])
+        self._noted(region, ramped, ("arrays", "rows", "columns")[axis], ratio)
+        blur = SURE * (ramped.error + abs(ratio) * here.error) / abs(here.value)
+        sharp = _places(ratio, blur, length)
+        if sharp or not here.loud:
+            return sharp
+        # What is a little off everywhere moves the ratio; one place alone may still be near.
+        near = _places(ratio, blur + 2 * here.within / abs(here.value), length)
+        return near if len(near) == 1 else sharp
 
     def change(self, k: int) -> float:
-        """Return what the gradient of an array predicts along the direction."""
-        d = self.weights[k]
-        return float(np.dot(self.problem.gradient[k], d)) if d.size else 0.0
+        """Return what the gradient of an array predicts of the change along the direction."""
+        return float(np.dot(self.problem.gradient[k], self.weights[k]))
 
     def relative(self, k: int, change: float) -> float:
-        """Return which error, in typical entries, makes a change in the entry that moves least."""
-        d = self.weights[k]
-        typical = float(np.linalg.norm(self.problem.gradient[k] * (d != 0)))
-        typical /= math.sqrt(np.count_nonzero(d) or 1)
+        """Return which error in one entry makes such a change for certain, in typical entries."""
+        d, g, p = self.weights[k], self.problem.gradient[k], self.problem
+        typical = math.sqrt(float(np.dot(g, g)) / (g.size or 1))
         least = float(np.min(np.abs(d), where=d != 0, initial=math.inf))
-        return abs(change) / (typical * least) if typical else math.inf
+        # Looked at alone, an entry is allowed `rtol` of its size, and the rounding of the loss.
+        allowed = p.rtol * float(np.max(np.abs(g), initial=0.0)) + 30 * p.noise / least
+        return (abs(change) / least + allowed) / typical if typical else math.inf
+
+    def _share(self, region: Region, whole: Residual, value: float, error: float) -> Residual:
+        slack, within = self._excuses(region)
+        return whole._replace(value=value, error=error, slack=slack, within=within)
 
     def _excuses(self, region: Region) -> tuple[float, float]:
         """Return what tolerances and rounding excuse along the direction, and in every entry."""
@@ -219,21 +200,22 @@ class Direction:
         slack = within = 0.0
         for k, where, d in Along(self.weights, region):
             g = self.problem.gradient[k][where]
-            rounding = 10 * float(np.finfo(g.dtype).eps)
+            rounding = ROUNDINGS * float(np.finfo(g.dtype).eps)
             change, excused = float(np.linalg.norm(g * d)), atol * float(np.linalg.norm(d))
             slack = math.hypot(slack, (1e-3 * rtol + rounding) * change, excused)
             within = math.hypot(within, (rtol + rounding) * change, excused)
         return slack, within
 
-    def _note(
-        self, region: Region, r: Residual, active: bool, ramp: str = "", ratio: float = math.nan
-    ) -> None:
+    def _noted(
+        self, region: Region, r: Residual, ramp: str = "", ratio: float = math.nan
+    ) -> Residual:
         where = region.name(self.problem.evaluator.parameters.names)
-        step = SearchStep(where, region.size, r.value, r.allowed, active, ramp, ratio)
+        step = SearchStep(where, region.size, r.value, r.allowed, r.active, ramp, ratio)
         self.problem.trace.append(step)
+        return r
 
 
-def places(ratio: float, blur: float, length: int) -> range:
+def _places(ratio: float, blur: float, length: int) -> range:
     """Return the places on a ramp from 0.5 to 1.5 at which it is a ratio, but for a blur."""
     if not blur < 1:
         return range(length)

@@ -10,16 +10,14 @@ import numpy as np
 
 Shapes = Sequence[tuple[int, ...]]
 ARRAYS, ROWS, COLUMNS = range(3)  # the axes of a region
-PIECE = 1 << 15  # entries that are looked up at a time
-
-
-def as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return the shape of an array as a matrix: a vector is a row, a stack has what it stacks."""
-    return (shape[0], math.prod(shape[1:])) if len(shape) > 1 else (1, math.prod(shape))
+PIECE = 1 << 15  # entries that are worked on at a time: what is in between needs no memory
 
 
 class Region(NamedTuple):
-    """Some arrays; if it is a single one, those rows and columns of it."""
+    """Some arrays; if it is a single one, those rows and columns of it.
+
+    A vector is a single row; in an array of more dimensions each row is a matrix, laid flat.
+    """
 
     shapes: Shapes
     arrays: range
@@ -29,11 +27,10 @@ class Region(NamedTuple):
     @classmethod
     def of(cls, shapes: Shapes, first: int, last: int) -> Region:
         """Return all of the arrays from `first` to `last`."""
-        region = cls(shapes, range(first, last))
         if last - first > 1:
-            return region
-        rows, columns = as_matrix(shapes[first])
-        return region._replace(rows=range(rows), columns=range(columns))
+            return cls(shapes, range(first, last))
+        shape = shapes[first] if len(shapes[first]) > 1 else (1, *shapes[first])
+        return cls(shapes, range(first, last), range(shape[0]), range(math.prod(shape[1:])))
 
     @property
     def spans(self) -> tuple[range, range, range]:
@@ -46,11 +43,6 @@ class Region(NamedTuple):
         if len(self.arrays) == 1:
             return len(self.rows) * len(self.columns)
         return sum(math.prod(self.shapes[k]) for k in self.arrays)
-
-    @property
-    def whole(self) -> bool:
-        """Whether it holds all of its arrays."""
-        return self.size == sum(math.prod(self.shapes[k]) for k in self.arrays)
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -73,53 +65,49 @@ class Region(NamedTuple):
     def pieces(self, axis: int | None = None) -> Iterator[tuple[int, Any, Any]]:
         """Yield each array, where in it (when flat) some entries lie, and their ramp along an axis.
 
-        The ramp rises from 0.5 to 1.5. It never vanishes: where there is nothing, the ratio is 0.
+        The ramp rises from 0.5 to 1.5. It never vanishes: where nothing is, the ratio is 0.
         """
-        ramp = np.linspace(0.5, 1.5, len(self.spans[axis])) if axis is not None else None
+        ramp = np.ones(1) if axis is None else np.linspace(0.5, 1.5, len(self.spans[axis]))
         if len(self.arrays) > 1:
             for i, k in enumerate(self.arrays):
-                for _, piece, _ in Region.of(self.shapes, k, k + 1).pieces():
-                    yield k, piece, 1.0 if ramp is None else ramp[i]
+                for piece in Region.of(self.shapes, k, k + 1).pieces():
+                    yield *piece[:2], ramp[i % ramp.size]
             return
         (k,) = self.arrays
-        length = as_matrix(self.shapes[k])[1]
-        for first in range(0, len(self.columns), PIECE):
-            columns = self.columns[first : first + PIECE]
-            lines = PIECE // len(columns)
-            for top in range(0, len(self.rows), lines):
-                rows = self.rows[top : top + lines]
-                start, stop = rows[0] * length + columns[0], rows[-1] * length + columns[-1] + 1
-                where: Any = slice(start, stop)
-                if stop - start > len(rows) * len(columns):
-                    where = np.add.outer(np.array(rows) * length, np.array(columns)).ravel()
-                factor: Any = 1.0
-                if axis == ROWS and ramp is not None:
-                    factor = np.repeat(ramp[top : top + len(rows)], len(columns))
-                elif axis == COLUMNS and ramp is not None:
-                    factor = np.tile(ramp[first : first + len(columns)], len(rows))
-                yield k, where, factor
+        width = len(Region.of(self.shapes, k, k + 1).columns)
+        for left in range(0, len(self.columns), PIECE):
+            columns = self.columns[left : left + PIECE]
+            height = PIECE // len(columns)
+            for top in range(0, len(self.rows), height):
+                rows = self.rows[top : top + height]
+                where: Any = slice(rows[0] * width + columns[0], rows[-1] * width + columns[-1] + 1)
+                if len(rows) > 1 and len(columns) < width:
+                    where = np.add.outer(np.array(rows) * width, np.array(columns)).ravel()
+                if axis == ROWS:
+                    yield k, where, np.repeat(ramp[top : top + height], len(columns))
+                elif axis == COLUMNS:
+                    yield k, where, np.tile(ramp[left : left + PIECE], len(rows))
+                else:
+                    yield k, where, 1.0
 
     def name(self, names: Sequence[str]) -> str:
         """Say where it lies: ``W1, b1``, ``W2, row 3``, ``W2[3, 0:10]``."""
         name = ", ".join(names[k] for k in self.arrays) or "the parameters"
-        if len(self.arrays) > 1 or self.whole:
+        whole = Region.of(self.shapes, self.arrays.start, self.arrays.stop)
+        if self == whole:
             return name
-        shape = self.shapes[self.arrays[0]]
-        rows, columns = (_span(span) for span in (self.rows, self.columns))
-        if len(shape) < 2:
+        rows, columns = (
+            f"{span.start}" if len(span) == 1 else f"{span.start}:{span.stop}"
+            for span in (self.rows, self.columns)
+        )
+        dimensions = len(self.shapes[self.arrays.start])
+        if dimensions < 2:
             return f"{name}[{columns}]"
-        if len(shape) > 2:  # the columns are flat
-            inner = "" if len(self.columns) == math.prod(shape[1:]) else f", flat [{columns}]"
-            return f"{name}[{rows}]{inner}"
-        for what, span, other, full in (
-            ("row", self.rows, self.columns, shape[1]),
-            ("column", self.columns, self.rows, shape[0]),
-        ):
-            if len(other) == full:
-                several = f"s {span[0]} to {span[-1]}"
-                return f"{name}, {what}" + (f" {span[0]}" if len(span) == 1 else several)
-        return f"{name}[{rows}, {columns}]"
-
-
-def _span(span: range) -> str:
-    return f"{span[0]}" if len(span) == 1 else f"{span.start}:{span.stop}"
+        if dimensions == 2 and self.columns == whole.columns:
+            return f"{name}, row{'s' * (len(self.rows) > 1)} {rows}"
+        if dimensions == 2 and self.rows == whole.rows:
+            return f"{name}, column{'s' * (len(self.columns) > 1)} {columns}"
+        if dimensions == 2:
+            return f"{name}[{rows}, {columns}]"
+        inner = "" if self.columns == whole.columns else f", flat [{columns}]"
+        return f"{name}[{rows}]{inner}"

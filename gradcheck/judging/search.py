@@ -9,7 +9,8 @@ fits there are several, and what is left is halved. Whatever is named was then e
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,11 +34,11 @@ PATIENCE = 300  # calls that find nothing, until directions give way
 
 
 class Searched(NamedTuple):
-    """What a search found: for each array its resolution, and whether a sign would have shown."""
+    """What a search found: for each array its resolution, and so on."""
 
     checked: list[CheckedArray]
     resolution: list[float]
-    blind: list[bool]
+    signs: list[bool]  # whether another sign would have shown
     vouched: list[Array]  # entries that only directions speak for
     complete: bool
     explained: bool
@@ -45,8 +46,28 @@ class Searched(NamedTuple):
     trace: list[SearchStep]
 
 
+class Remark(NamedTuple):
+    """What was decided of an array without a look at each of its entries."""
+
+    array: int
+    text: str
+    missed: float = 0.0  # an error in one entry that may have been missed, in typical entries
+    complete: bool = False
+    explained: bool = True  # False where the gradient is off along a direction, in no known entry
+
+
+class Sight(NamedTuple):
+    """What one direction saw: True if errors, False if none, None if nobody can tell."""
+
+    found: bool | None
+    step: float = 0.0
+    off: float = 0.0  # an error along the direction that no entry explains
+    sharp: Mapping[int, float] = MappingProxyType({})  # the smallest error in one entry of each
+    signs: frozenset[int] = frozenset()  # arrays in which another sign would have shown
+
+
 class Looked:
-    """The entries that were looked at one by one, each at most once, and what they settled."""
+    """The entries that were looked at one by one, each at most once, and what else was decided."""
 
     def __init__(
         self, problem: Problem, analytic: Sequence[Array], rng: np.random.Generator, limit: int
@@ -56,11 +77,9 @@ class Looked:
         self.names = problem.evaluator.parameters.names
         self.open = [np.isfinite(a) for a in analytic]
         self.checked: list[CheckedArray] = []
-        self.notes: list[str] = []
-        self.excused = [0.0] * len(analytic)  # errors along directions that entries explained
+        self.remarks: list[Remark] = []
         self.found = 0  # wrong entries; a region that is wrong throughout counts as one
-        self.until = problem.evaluator.nfev + PATIENCE
-        self.complete = True
+        self.progress = problem.evaluator.nfev
 
     @property
     def room(self) -> bool:
@@ -70,68 +89,54 @@ class Looked:
     @property
     def patient(self) -> bool:
         """Whether to go on along directions."""
-        return self.room and self.problem.evaluator.nfev < self.until
+        return self.room and self.problem.evaluator.nfev < self.progress + PATIENCE
 
-    def look(self, k: int, index: Array, count: int | None = None, share: float = 1.0) -> int:
-        """Judge some entries to the end; return how many are wrong, and count at most `count`."""
-        p = self.problem
+    def look(self, k: int, index: Array, count: int = 1 << 30, share: float = 1.0) -> int:
+        """Judge some entries to the end; return how many are wrong, of which `count` count."""
+        evaluator, _, noise, rtol, atol, _ = self.problem
         judge = EntryJudge(
-            p.evaluator,
-            k,
-            self.analytic[k],
-            p.noise,
-            rtol=p.rtol,
-            atol=p.atol,
-            index=index,
-            share=share,
+            evaluator, k, self.analytic[k], noise, rtol=rtol, atol=atol, index=index, share=share
         )
         judge.check_all()
-        if index.size > SAMPLE:
-            judge.look_twice(p.evaluator.nfev + SPARE)
+        judge.look_twice(evaluator.nfev + SPARE)
         self.open[k][index] = False
         self.checked.append(judge.checked)
         wrong = int(np.count_nonzero(judge.checked.verdict == Verdict.WRONG))
-        self.found += wrong if count is None else min(wrong, count)
-        if wrong:
-            self.until = p.evaluator.nfev + PATIENCE
+        self.found += min(wrong, count)
+        self.progress = evaluator.nfev if wrong else self.progress
         return wrong
 
-    def among(self, region: Region) -> Array:
-        """Return the open entries of a region of one array."""
+    def some(self, region: Region, size: int) -> Array:
+        """Return some open entries of a region of one array by chance, or all if they are few."""
         (k,) = region.arrays
-        if region.whole:
-            return np.flatnonzero(self.open[k])
         within = np.zeros(self.open[k].size, dtype=bool)
         for _, where, _ in region.pieces():
             within[where] = True
-        return np.flatnonzero(within & self.open[k])
+        index = np.flatnonzero(within & self.open[k])
+        return index if index.size <= size else np.sort(self.rng.choice(index, size, replace=False))
 
-    def some(self, index: Array, size: int) -> Array:
-        """Return some entries by chance, or all if there are no more."""
-        if index.size <= size:
-            return index
-        return np.sort(self.rng.choice(index, size, replace=False))
-
-    def give_way(self, k: int) -> None:
-        """Look at single entries of an array where a direction cannot judge."""
-        index = np.flatnonzero(self.open[k])
-        sample = index if index.size <= PATIENT else self.some(index, CLOSER)
-        if sample.size < index.size:
-            self.complete = False
-            self.excused[k] = math.inf  # of the others nobody knows
-        for start in range(0, sample.size, CHUNK):
-            if self.room:
-                self.look(k, sample[start : start + CHUNK], share=0.01)
-        seen = index.size - int(np.count_nonzero(self.open[k]))
-        self.notes.append(
-            f"Along {self.names[k] or 'the parameters'} the loss has kinks, ends or never settles, "
-            f"and a direction cannot judge: {seen:,} of {index.size:,} were looked at one by one."
-        )
-
-    def settle(self, region: Region) -> None:
-        """Take a region out of all later directions."""
+    def settle(self, region: Region, remark: Remark) -> None:
+        """Take a region out of all later directions, and say why."""
+        self.remarks.append(remark)
         for k, where, _ in region.pieces():
             self.open[k][where] = False
+
+    def give_way(self, k: int, off: float) -> None:
+        """Look at the entries of an array along which directions cannot judge."""
+        count = int(np.count_nonzero(self.open[k]))
+        size, seen = (count if count <= PATIENT else CLOSER), 0
+        index = self.some(Region.of(self.shapes, k, k + 1), size)
+        while seen < size and self.room:
+            self.look(k, index[seen : seen + CHUNK], share=0.01)
+            seen = min(seen + CHUNK, size)
+        self.progress = self.problem.evaluator.nfev
+        all_seen, name = seen == count, self.names[k] or "the parameters"
+        why = f"the gradient is off by {off:.1e}, in no entry that could be named"
+        if not off:
+            why = "the loss has kinks, ends or never settles, and a direction cannot judge"
+        text = f"Along {name} {why}: {seen:,} of {count:,} were looked at one by one."
+        missed = 0.0 if all_seen else math.inf
+        self.remarks.append(Remark(k, text, missed, all_seen, all_seen or not off))
 
 
 class Descent(NamedTuple):
@@ -148,111 +153,96 @@ class Descent(NamedTuple):
         if not self.looked.patient:
             return False
         if region.size <= LEAF and len(region.arrays) == 1:
-            index = self.looked.among(region)
+            index = self.looked.some(region, LEAF)
             return bool(index.size and self.looked.look(region.arrays[0], index))
         for axis in region.axes:
             place = self.direction.place(region, here, axis)
-            if place and self.follow(region.cut(axis, place.start, place.stop), here, known=False):
-                return True
+            if 0 < 2 * len(place) <= len(region.spans[axis]) + 1:
+                part = region.cut(axis, place.start, place.stop)
+                if self.follow(part, here, known=False):
+                    return True
         if not known:
-            here = self.direction.within(region, here)
-            if not here.active:
-                return False
-        return self._split(region, here)
+            here = self.direction.part(region, here)
+        return here.active and self._split(region, here)
 
     def _split(self, region: Region, here: Residual) -> bool:
-        """Follow several errors into the parts of a region, unless it is wrong throughout."""
-        single = len(region.arrays) == 1
-        if single and not here.loud and self._throughout(region, here):
+        """Follow several errors into the parts of a region, unless all of it is settled at once."""
+        if len(region.arrays) > 1:
+            parts = self.direction.halves(region, here, region.axes[0])
+        elif not here.loud and self._settled(region, here):
             return True
-        parts = self._parts(region, here, 0)
-        if single and here.loud and len(parts) == 4 and region.size > SAMPLE:
-            if self._throughout(region, here):
-                return True
-            if len(region.axes) > 1:  # whole columns, perhaps
-                parts = min(parts, self._parts(region, here, -1), key=len)
+        else:
+            parts = self._quarters(region, here, 0)
+            if here.loud and len(parts) == 4 and region.size > SAMPLE:
+                if self._settled(region, here):
+                    return True
+                if len(region.axes) > 1:  # whole columns, perhaps
+                    parts = min(parts, self._quarters(region, here, -1), key=len)
         followed = [self.follow(part, found) for part, found in parts]
         return any(followed)
 
-    def _parts(self, region: Region, here: Residual, axis: int) -> list[tuple[Region, Residual]]:
-        """Return the quarters of a region, or if it has several arrays the halves, with errors."""
-        halves = self.direction.halves(region, here, region.axes[axis])
-        if len(region.arrays) > 1:
-            return halves
+    def _quarters(self, region: Region, here: Residual, axis: int) -> list[tuple[Region, Residual]]:
         return [
-            quarter
-            for half, found in halves
-            for quarter in (
+            part
+            for half, found in self.direction.halves(region, here, region.axes[axis])
+            for part in (
                 self.direction.halves(half, found, half.axes[axis])
                 if half.size > LEAF
                 else [(half, found)]
             )
         ]
 
-    def _throughout(self, region: Region, here: Residual) -> bool:
-        """Sample a region in which every part has errors; return whether that settles it."""
+    def _settled(self, region: Region, here: Residual) -> bool:
+        """Look at a sample, in case all of a region is wrong, or all of it a little off."""
         looked, (k,) = self.looked, region.arrays
-        taste = looked.some(looked.among(region), TASTE)
-        wrong, found = looked.look(k, taste, 1), looked.found
+        sample = looked.some(region, TASTE)
+        wrong, size = looked.look(k, sample, 1), sample.size
         name = region.name(looked.names)
-        if 2 * wrong >= taste.size:
-            rest = looked.some(looked.among(region), SAMPLE - TASTE)
-            wrong += looked.look(k, rest, 0)
-            size = taste.size + rest.size
-            if 2 * wrong >= size:
-                looked.complete = False
-                looked.notes.append(
-                    f"Wrong throughout {name}: {wrong} of {size} sampled entries are. "
-                    "The others were not looked at."
-                )
-                looked.settle(region)
-                return True
-        looked.found = found - min(wrong, 1) + wrong
-        if wrong == 0 and self._smeared(k, here, region.size):
-            looked.notes.append(
-                f"Along directions, the gradient of {name} differs from the loss by no more than "
-                f"{taste.size} sampled entries do, and each of them agrees within `rtol`."
+        if 2 * wrong >= size:
+            rest = looked.some(region, SAMPLE - TASTE)
+            wrong, size = wrong + looked.look(k, rest, 0), size + rest.size
+        if 2 * wrong >= size:
+            text = (
+                f"Wrong throughout {name}: {wrong} of {size} sampled entries are. "
+                "The others were not looked at."
             )
-            looked.excused[k] = max(looked.excused[k], self.direction.relative(k, here.value))
-            looked.settle(region)
+            looked.settle(region, Remark(k, text))
             return True
-        return False
-
-    def _smeared(self, k: int, here: Residual, size: int) -> bool:
-        """Whether the small differences of a sample add up to the residual of its region."""
-        sample = self.looked.checked[-1]
-        weights = self.direction.weights[k][sample.index]
-        differences = np.abs(sample.analytic - sample.numerical) - sample.error
-        differences = np.maximum(differences, 0) * weights
-        typical = float(np.linalg.norm(differences)) / math.sqrt(sample.index.size)
-        return abs(here.value) <= 4 * typical * math.sqrt(size)
-
-
-class Sight:
-    """What directions have shown of each array."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.sharp = [math.inf] * len(problem.gradient)  # the smallest error in one entry
-        self.seen = [False] * len(problem.gradient)  # whether another sign would have shown
-        self.step = 0.0  # the last step that was right
-
-    def judge(self, looked: Looked, region: Region) -> bool | None:
-        """Try a new direction; True if it led to errors, False if clean, None if nobody knows."""
-        direction = Direction(looked.problem, region, looked.open, looked.rng)
-        if not any(np.any(d) for d in direction.weights):
+        looked.found += max(wrong - 1, 0)
+        if wrong or here.loud:
             return False
-        residual = direction.measure(self.step)
-        if residual is None:
-            return None
-        if residual.active:
-            return Descent(direction, looked).follow(region, residual) or None
-        self.step = residual.step
-        for k in region.arrays:
-            sharp = max(direction.relative(k, residual.certain), looked.problem.rtol)
-            self.sharp[k] = min(self.sharp[k], sharp)
-            self.seen[k] |= abs(2 * direction.change(k)) > residual.certain
-        blurred = not residual.clear and any(self.sharp[k] > BLIND for k in region.arrays)
-        return None if blurred else False
+        seen = looked.checked[-1]
+        excess = np.maximum(np.abs(seen.analytic - seen.numerical) - seen.error, 0)
+        typical = float(np.linalg.norm(excess * self.direction.weights[k][sample]))
+        if abs(here.value) > 4 * typical * math.sqrt(region.size / size):
+            return False
+        text = (
+            f"Along directions, the gradient of {name} differs from the loss by no more than "
+            f"{size} sampled entries do, and each of them agrees within `rtol`."
+        )
+        missed = self.direction.relative(k, abs(here.value) + here.certain)
+        looked.settle(region, Remark(k, text, missed, complete=True))
+        return True
+
+
+def look_along(looked: Looked, region: Region, step: float) -> Sight:
+    """Draw a new direction through a region, and follow what is wrong along it."""
+    direction = Direction(looked.problem, region, looked.open, looked.rng)
+    if not any(np.any(d) for d in direction.weights):
+        return Sight(False)
+    residual = direction.measure(step)
+    if residual is None:
+        return Sight(None)
+    if residual.active:
+        if Descent(direction, looked).follow(region, residual):
+            return Sight(True, residual.step)
+        if residual.loud:
+            return Sight(None, residual.step, abs(residual.value))
+    seen = residual.certain + abs(residual.value)
+    sharp = {k: direction.relative(k, seen) for k in region.arrays}
+    signs = [k for k in region.arrays if abs(2 * direction.change(k)) > residual.certain]
+    blurred = residual.blurred and max(sharp.values()) > BLIND
+    return Sight(None if blurred else False, residual.step, 0.0, sharp, frozenset(signs))
 
 
 def check_directions(
@@ -271,63 +261,61 @@ def check_directions(
     cannot judge, at kinks, at edges and where no entry explains them, its entries are looked at.
     """
     finite = [a if np.all(np.isfinite(a)) else np.where(np.isfinite(a), a, 0) for a in analytic]
-    problem = Problem(evaluator, finite, noise, rtol, atol)
-    looked, sight = Looked(problem, analytic, random_numbers(rng), max_wrong), Sight(problem)
-    arrays = range(len(analytic))
+    problem = Problem(evaluator, finite, noise, rtol, atol, [])
+    looked = Looked(problem, analytic, random_numbers(rng), max_wrong)
+    arrays, sights = range(len(analytic)), [Sight(None)]
+
+    def look(first: int, last: int) -> bool | None:
+        region = Region.of(looked.shapes, first, last)
+        sights.append(look_along(looked, region, sights[-1].step))
+        return sights[-1].found
+
+    def sharp(k: int) -> float:
+        return min(sight.sharp.get(k, math.inf) for sight in sights)
+
     for k in arrays:
         if broken := np.flatnonzero(~looked.open[k])[:max_wrong].tolist():
             looked.look(k, np.array(broken))
-    everything = Region.of(looked.shapes, 0, len(arrays))
-    clean, outcome = 0, None
-    while clean < CLEAN and looked.room:
-        outcome = sight.judge(looked, everything)
-        if outcome is None:
-            break
-        clean = 0 if outcome else clean + 1
-    known = clean == CLEAN
-    for k in sorted(arrays, key=lambda k: -sight.sharp[k]):
-        while looked.room and np.any(looked.open[k]) and not (known and sight.sharp[k] <= SHARP):
-            outcome = sight.judge(looked, Region.of(looked.shapes, k, k + 1))
-            if outcome is None and not (known and sight.sharp[k] <= BLIND):
-                looked.give_way(k)
-            if not outcome:
+    clean: list[bool | None] = []
+    while looked.room and clean[-CLEAN:] != [False] * CLEAN and None not in clean:
+        clean.append(look(0, len(arrays)))
+    known = None not in clean
+    for k in sorted(arrays, key=sharp, reverse=True):
+        while looked.room and np.any(looked.open[k]) and not (known and sharp(k) <= SHARP):
+            found = look(k, k + 1)
+            if found is None and not (known and sharp(k) <= BLIND):
+                looked.give_way(k, sights[-1].off)
+            if not found:
                 break
+    notes = [remark.text for remark in looked.remarks]
     if not looked.room:
-        looked.complete = False
-        for k in arrays:  # that the search has not come to: the diagnosis asks
-            came = any(c.array == k for c in looked.checked) or math.isfinite(sight.sharp[k])
-            if not came and sight.judge(looked, Region.of(looked.shapes, k, k + 1)) is None:
-                looked.look(k, looked.some(np.flatnonzero(looked.open[k]), TASTE), 0)
-        looked.notes.append(
+        notes.append(
             f"The search stopped at `max_wrong={max_wrong}` wrong entries; "
             "what is right among the rest was not looked at."
         )
-    resolution, blind = zip(*(_seen(k, looked, sight) for k in arrays), strict=True)
+        for k in arrays:  # the diagnosis asks for those that the search has not come to
+            came = any(c.array == k for c in looked.checked) or math.isfinite(sharp(k))
+            if not came and look(k, k + 1) is None:
+                looked.look(k, looked.some(Region.of(looked.shapes, k, k + 1), TASTE), 0)
+    resolution, signs = [], []
+    for k, g in enumerate(finite):
+        mine = [c for c in looked.checked if c.array == k]
+        missed = [remark.missed for remark in looked.remarks if remark.array == k]
+        along = [sharp(k)] if np.any(looked.open[k]) else []
+        resolution.append(max([0.0, *along, *missed, *(c.resolution(g) for c in mine)]))
+        signs.append(any(k in sight.signs for sight in sights) or any(map(_shows_sign, mine)))
     return Searched(
         looked.checked,
-        list(resolution),
-        list(blind),
+        resolution,
+        signs,
         looked.open,
-        looked.complete,
-        True,
-        looked.notes,
+        looked.room and all(remark.complete for remark in looked.remarks),
+        all(remark.explained for remark in looked.remarks),
+        notes,
         problem.trace,
     )
 
 
-def _seen(k: int, looked: Looked, sight: Sight) -> tuple[float, bool]:
-    """Return the smallest error in one entry that would have shown, and if no sign would have."""
-    g = looked.problem.gradient[k]
-    typical = float(np.linalg.norm(g)) / math.sqrt(g.size or 1)
-    # A single entry is allowed `rtol` of its own size.
-    largest = float(np.max(np.abs(g), initial=0.0)) / typical if typical else 0.0
-    parts = [looked.excused[k], looked.problem.rtol * largest]
-    if np.any(looked.open[k]):
-        parts.append(sight.sharp[k])
-    seen = sight.seen[k] or not g.size
-    for c in looked.checked:
-        if c.array == k:
-            parts.append(c.resolution(g))
-            resolved = c.verdict != Verdict.UNRESOLVED
-            seen |= bool(np.any(np.abs(2 * c.analytic) > c.allowed + c.error, where=resolved))
-    return max(parts), not seen
+def _shows_sign(c: CheckedArray) -> bool:
+    resolved = c.verdict != Verdict.UNRESOLVED
+    return bool(np.any(np.abs(c.analytic + c.numerical) > c.allowed + c.error, where=resolved))
