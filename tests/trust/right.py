@@ -930,3 +930,88 @@ def _fortran(rng: Rng) -> Problem:
     p = network(rng)
     x0 = {k: np.asfortranarray(v) if v.ndim == 2 else np.repeat(v, 2)[::2] for k, v in p.x0.items()}
     return p._replace(x0=x0)
+
+
+# ---------------------------------------------------------------- fits, waves, neighbours
+
+
+@case("data fitted exactly", "minimum", at_minimum=True)
+def _exact_fit(rng: Rng) -> Problem:
+    A, w = rng.normal(size=(30, 6)), rng.normal(size=6)
+    y = A @ w
+    return Problem(lambda w: np.mean((A @ w - y) ** 2), lambda w: A.T @ (A @ w - y) / 15, w)
+
+
+@case("beside a minimum where the loss is 0", "minimum", smooth=False)
+def _beside_a_zero(rng: Rng) -> Problem:
+    """Rounding makes the steps uneven by half a spacing: there, as much as the gradient itself."""
+    p = separable(lambda w: (w - 1) ** 2, lambda w: 2 * (w - 1), np.ones(3))
+    x0 = 1 + 10 ** rng.uniform(-13, -10) * np.array([1.0, 2.0, 3.0])
+    return p._replace(x0=x0, near=1e-9)
+
+
+@case("saturated: the loss does not move", "saturated", at_minimum=True)
+def _does_not_move(rng: Rng) -> Problem:
+    def softmax(z: Any) -> Any:
+        return np.exp(z - z.max()) / np.exp(z - z.max()).sum()
+
+    first = np.array([1.0, 0, 0])
+    return Problem(
+        lambda z: np.log(np.exp(z - z.max()).sum()) + z.max() - z[0],
+        lambda z: softmax(z) - first,
+        np.array([40.0, 0.0, 1.0]) + rng.uniform(-1, 1, size=3),
+    )
+
+
+@case("bias before a batch norm", "saturated")
+def _cancelling_bias(rng: Rng) -> Problem:
+    X, v, y = rng.normal(size=(32, 5)), rng.normal(size=6), rng.normal(size=32)
+
+    def forward(p: Any) -> tuple[Any, Any, Any]:
+        Z = X @ p["W"] + p["b"]
+        deviation = Z.std(axis=0)
+        N = (Z - Z.mean(axis=0)) / deviation
+        return N, deviation, np.tanh(N)
+
+    def grad(p: Any) -> Any:
+        N, deviation, A = forward(p)
+        dN = np.outer(2 * (A @ v - y) / len(y), v) * (1 - A**2)
+        dZ = (dN - dN.mean(axis=0) - N * (dN * N).mean(axis=0)) / deviation
+        return {"W": X.T @ dZ, "b": dZ.sum(axis=0)}
+
+    return Problem(
+        lambda p: np.mean((forward(p)[2] @ v - y) ** 2),
+        grad,
+        {"W": rng.normal(size=(5, 6)), "b": rng.normal(size=6)},
+    )
+
+
+@case("square roots of many sizes", "domain")
+def _many_roots(rng: Rng) -> Problem:
+    w = rng.uniform(0.1, 1, size=100) ** int(rng.choice([4, 8]))
+
+    def root(w: Any) -> Any:
+        return np.sqrt(w)
+
+    return separable(root, lambda w: 0.5 / np.sqrt(w), w)
+
+
+@case("float32 mean absolute error", "float32", smooth=False)
+def _absolute_error(rng: Rng) -> Problem:
+    """Kinks lie within every step."""
+    X = rng.normal(size=200)
+    return in_float32(
+        Problem(
+            lambda w: np.mean(np.abs(X.astype(w.dtype) - w)),
+            lambda w: -np.mean(np.sign(X.astype(w.dtype) - w), keepdims=True).astype(w.dtype),
+            np.array([0.5]),
+        )
+    )._replace(near=1e-4)
+
+
+@case("float32 inside, beside a large constant", "float32")
+def _staircase(rng: Rng) -> Problem:
+    size = int(rng.integers(2, 9))
+    return float32_inside(
+        Problem(lambda w: 1000 + 0.1 * np.sum(w**2), lambda w: 0.2 * w, 1 + rng.random(size))
+    )

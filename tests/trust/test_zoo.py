@@ -8,9 +8,10 @@ import pytest
 
 from gradcheck import Finding
 
-from .zoo import KINDS, LAYERS, PRECISIONS, SIZES, Case, cases
+from .outcomes import PRECISIONS, array_of
+from .zoo import KINDS, LAYERS, SIZES, Case, cases
 from .zoo.__main__ import main
-from .zoo.checks import array_of, told
+from .zoo.checks import told
 from .zoo.truth import entry_bounds, gap, misses
 
 EVERY = pytest.mark.parametrize("name", LAYERS)
@@ -19,6 +20,10 @@ EVERY = pytest.mark.parametrize("name", LAYERS)
 def test_there_are_enough_layers() -> None:
     assert len(LAYERS) >= 35
     assert all(len(layer.bugs) == 3 for layer in LAYERS.values())
+    for layer in LAYERS.values():
+        for bug in layer.bugs:
+            assert bug.says
+            assert all(isinstance(words, tuple) for words in (bug.says, bug.never)), bug
 
 
 @EVERY

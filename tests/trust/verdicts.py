@@ -20,23 +20,25 @@ from gradcheck import check_gradient
 from gradcheck.learning.faults import CATALOGUE
 
 from . import confusion
+from .outcomes import METHODS, Method, Outcome, blind
+from .parallel import run_all
 from .right import right_cases
 from .wrong import plants, wrong_cases
 from .zoo import cases
-from .zoo.checks import METHODS, run_all
+from .zoo.checks import run
 
 Verdict = tuple[str, list[Any]]  # what was checked; verdict, details, calls
 
 
-def said(fun: Any, grad: Any, x0: Any, args: Any, method: Any) -> list[Any]:
+def said(fun: Any, grad: Any, x0: Any, args: Any, method: Method) -> list[Any]:
     try:
         report = check_gradient(fun, grad, x0, args=args, method=method)
     except Exception as raised:
         return ["raised", repr(raised), 0]
     verdict = "passed" if report.passed else "wrong" if report.wrong else "unresolved"
     counts = Counter(entry.verdict for entry in report.entries)
-    blind = ["blind"] * any(r is None or r >= 1 for r in report.resolution.values())
-    return [verdict, ", ".join([*(f"{n} {v}" for v, n in counts.items()), *blind]), report.nfev]
+    parts = [*(f"{n} {v}" for v, n in counts.items()), *(f"blind in {a}" for a in blind(report))]
+    return [verdict, ", ".join(parts), report.nfev]
 
 
 def verdicts(seeds: int) -> Iterator[Verdict]:
@@ -60,14 +62,15 @@ def verdicts(seeds: int) -> Iterator[Verdict]:
                     place = f"{method}: {fault.name}, {planted.setting}, {seed}"
                     yield place, [answer.first, ", ".join(answer.false), 0]
     zoo = [
-        (case, method, ("right", "wrong"))
+        (run, (case, method, ("right", "wrong")))
         for case in cases(sizes=("small", "medium"), seeds=range(seeds))
         for method in METHODS
         if method == "directions" or case.size == "small"
     ]
+    o: Outcome
     for o in run_all(zoo):
         details = ", ".join([*o.named, *(f"blind in {a}" for a in o.blind)])
-        yield f"{o.method}: {o.case.name}: {o.what}", [o.verdict, details, o.calls]
+        yield f"{o.method}: {o.subject.name}: {o.planted}", [o.verdict, details, o.calls]
 
 
 def differences(new: dict[str, list[Any]], old: dict[str, list[Any]]) -> Iterator[str]:

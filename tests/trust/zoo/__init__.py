@@ -21,7 +21,7 @@ from . import (  # in this order they stand in the zoo
     pooling,
     recurrent,
 )
-from .layer import KINDS, LAYERS, PRECISIONS, SIZES, Bug, Case, Layer, cases, refuse_unknown
+from .layer import KINDS, LAYERS, SIZES, Bug, Case, Layer, cases, refuse_unknown
 
 SUBJECTS = (
     activations,
@@ -39,7 +39,6 @@ SUBJECTS = (
 __all__ = [
     "KINDS",
     "LAYERS",
-    "PRECISIONS",
     "SIZES",
     "SUBJECTS",
     "Bug",

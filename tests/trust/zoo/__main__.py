@@ -7,39 +7,40 @@ python -m tests.trust.zoo --sizes small,medium --seeds 1 --what right,wrong,plan
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import product
 
-from .checks import METHODS, MOST_BY_ENTRIES, WHAT, Job, Outcome, run_all
-from .layer import KINDS, LAYERS, PRECISIONS, SIZES, cases, refuse_unknown
+from tests.trust.outcomes import METHODS, PRECISIONS, Outcome
+from tests.trust.parallel import Job, run_all
+
+from .checks import MOST_BY_ENTRIES, WHAT, run
+from .layer import KINDS, LAYERS, SIZES, cases, refuse_unknown
 
 
 def figures(outcomes: Sequence[Outcome]) -> str:
     """Return one line of figures for each precision and method."""
     head = (
         f"{'precision':9} {'method':10}  {'passed':>12} {'wrong':>6} {'unresolved':>10} "
-        f"{'raised':>6} {'blind, and is not':>18} {'calls / 2P':>10}   {'bugs caught':>12} "
+        f"{'raised':>6} {'blind, and is not':>18} {'calls / (2P + 40)':>17}   {'bugs caught':>12} "
         f"{'plants caught':>14}"
     )
     lines = [head]
     for precision, method in product(PRECISIONS, METHODS):
-        own = [o for o in outcomes if (o.case.precision, o.method) == (precision, method)]
-        right = [o for o in own if o.what == "right"]
+        own = [o for o in outcomes if (o.subject.precision, o.method) == (precision, method)]
+        right, bugs, plants = ([o for o in own if o.what == what] for what in WHAT)
         if not own:
             continue
-        count = {v: sum(o.verdict == v for o in right) for v in ("wrong", "unresolved", "raised")}
-        passed = f"{sum(o.verdict == 'passed' for o in right)} of {len(right)}"
+        count = Counter(o.verdict for o in right)
         blind = sum(len(o.blind) for o in right if o.verdict == "passed")
         falsely = f"{sum(len(o.falsely_blind) for o in right)} of {blind}"
-        # a direction costs 25 calls, however few the parameters are
-        ratios = [o.calls / (2 * o.case.parameters + 40) for o in right]
-        bugs = [o for o in own if o.what in {b.name for b in LAYERS[o.case.layer.name].bugs}]
-        plants = [o for o in own if o.what != "right" and o not in bugs and o.seen]
-        caught, found = ([o.verdict == "wrong" for o in group] for group in (bugs, plants))
+        most = max((o.calls / (2 * o.subject.parameters + 40) for o in right), default=0.0)
+        plants = [o for o in plants if o.seen]
         lines.append(
-            f"{precision:9} {method:10}  {passed:>12} {count['wrong']:6} {count['unresolved']:10}"
-            f" {count['raised']:6} {falsely:>18} {max(ratios, default=0):10.2f}"
-            f"   {sum(caught):5} of {len(caught):3} {sum(found):7} of {len(found):3}"
+            f"{precision:9} {method:10}  {count['passed']:5} of {len(right):3} {count['wrong']:6} "
+            f"{count['unresolved']:10} {count['raised']:6} {falsely:>18} {most:17.2f}   "
+            f"{sum(o.caught for o in bugs):5} of {len(bugs):3} "
+            f"{sum(o.caught for o in plants):7} of {len(plants):3}"
         )
     return "\n".join(lines)
 
@@ -78,7 +79,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     jobs: list[Job] = [
-        (case, method, given.what)
+        (run, (case, method, given.what))
         for case in chosen
         for method in given.method
         if method == "directions" or case.parameters <= MOST_BY_ENTRIES
@@ -87,12 +88,7 @@ def main(words: Sequence[str] | None = None) -> int:
     for outcome in run_all(jobs, given.processes):
         outcomes.append(outcome)
         if outcome.falls_short:
-            case = outcome.case
-            print(
-                f"{case.name} (P = {case.parameters:,}), {outcome.method}: {outcome.falls_short}; "
-                f"{outcome.calls:,} calls. {outcome.text}",
-                flush=True,
-            )
+            print(outcome, flush=True)
     print(figures(outcomes))
     short = sum(bool(o.falls_short) for o in outcomes)
     print(f"{short} of {len(outcomes)} fall short; {time.perf_counter() - start:.0f} seconds.")

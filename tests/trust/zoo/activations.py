@@ -250,7 +250,7 @@ register(
     softplus_forward,
     softplus_backward,
     bugs=(
-        Bug("sigmoid of minus x", "x", ("activation", "1 - ")),
+        Bug("sigmoid of minus x", "x", ("activation", "1 - ", "exp(x)")),
         Bug("tanh for the sigmoid", "x", ("activation",)),
         Bug("ReLU's slope", "x", ("negative", "input is", "relu", "activation")),
     ),
@@ -288,7 +288,7 @@ register(
     bugs=(
         Bug("negative side as the positive", "x", ("negative", "input is", *MASK)),
         Bug("alpha from all inputs", "alpha", MASK, HALF),
-        Bug("alpha averaged", "alpha", (*BATCH, *FACTOR)),
+        Bug("alpha averaged", "alpha", BATCH),
     ),
     smooth=False,
 )
@@ -322,7 +322,7 @@ register(
     maxout_forward,
     maxout_backward,
     bugs=(
-        Bug("first piece always", "x", (*MASK, "column")),
+        Bug("first piece always", "x", MASK),
         Bug("index off by one", "x", (*SHIFT, *MASK)),
         Bug("shared by all pieces", "x", (*MASK, *BATCH)),
     ),
@@ -391,8 +391,8 @@ register(
     gated_forward,
     gated_backward,
     bugs=(
-        Bug("slope of the gate forgotten", "x", ("columns", "block", "gate")),
+        Bug("slope of the gate forgotten", "x", ("gate",)),
         Bug("halves swapped", "x", (*SWAP, "shift")),
-        Bug("value forgotten", "x", ("columns", "block", "gate")),
+        Bug("value forgotten", "x", ("gate",)),
     ),
 )

@@ -97,7 +97,7 @@ register(
     bugs=(
         Bug("values from untransposed weights", "x wv bv", (*TRANSPOSED, *CARRIED), START),
         Bug("skip forgotten", "x", ("skip", "residual", "term", "upstream"), START),
-        Bug("query's weights averaged", "wq", (*BATCH, *FACTOR)),
+        Bug("query's weights averaged", "wq", BATCH),
     ),
 )
 

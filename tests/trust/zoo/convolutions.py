@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .layer import Bug, Rng, data, register
-from .words import BATCH, FACTOR, FLIP, HALF, SHIFT, TRANSPOSED
+from .words import BATCH, FLIP, HALF, SHIFT, TRANSPOSED
 
 
 def images(rng: Rng, size: int, kind: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ register(
     bugs=(
         Bug("kernel not turned back", "x", ("kernel", *FLIP)),
         Bug("kernel's slope turned", "w", FLIP),
-        Bug("bias averaged", "b", (*BATCH, *FACTOR)),
+        Bug("bias averaged", "b", BATCH),
     ),
 )
 
@@ -138,7 +138,7 @@ register(
     depthwise_backward,
     bugs=(
         Bug("tanh's slope forgotten", "x w", ("activation", "every array", "tanh")),
-        Bug("averaged over the positions", "w", (*FACTOR, *BATCH), HALF),
+        Bug("averaged over the positions", "w", BATCH, HALF),
         Bug("cropped at the wrong end", "x", SHIFT),
     ),
 )

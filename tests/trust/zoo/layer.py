@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tests.trust.outcomes import PRECISIONS
+
 Rng = np.random.Generator
-PRECISIONS = ("float64", "float32", "mixed")  # mixed: float64 outside, float32 inside
 KINDS = ("normal", "zeros", "ties")  # of input: normal, a third exactly zero, small integers
 SIZES = {"small": 60, "medium": 2_400, "large": 21_000}  # about how many parameters
 
@@ -151,11 +152,16 @@ class Case:
             given |= {k: np.asarray(given[k], np.float32) for k in kept}
         return list(given.values())
 
-    def fun(self, x: dict[str, Any]) -> Any:
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """Labels, masks and other integers: what the loss takes besides its parameters."""
+        return tuple(v for v in self.inputs.values() if not floating(v))
+
+    def fun(self, x: dict[str, Any], *args: Any) -> Any:
         output = self.layer.forward(*self.inside(x))[0]
         return total(self.upstream, output)
 
-    def grad(self, x: dict[str, Any]) -> dict[str, Any]:
+    def grad(self, x: dict[str, Any], *args: Any) -> dict[str, Any]:
         _, cache = self.layer.forward(*self.inside(x))
         slopes = self.layer.backward(self.upstream, cache, bug=self.bug)
         named = dict(zip(self.inputs, slopes, strict=True))

@@ -59,9 +59,9 @@ register(
     chain_forward,
     chain_backward,
     bugs=(
-        Bug("pairs from the wrong side", "transitions", (*TRANSPOSED, "pairs", "entries")),
-        Bug("score of the pairs forgotten", "transitions", ("score", "entries", "label", "term")),
-        Bug("first step forgotten", "emissions", ("never written", "row")),
+        Bug("pairs from the wrong side", "transitions", (*TRANSPOSED, "pairs")),
+        Bug("score of the pairs forgotten", "transitions", ("score", "label", "term")),
+        Bug("first step forgotten", "emissions", ("never written",)),
     ),
 )
 
@@ -161,7 +161,7 @@ register(
     mixture_forward,
     mixture_backward,
     bugs=(
-        Bug("normaliser of sigma forgotten", "log_sigma", ("constant along", "row", "term")),
+        Bug("normaliser of sigma forgotten", "log_sigma", ("constant along", "term")),
         Bug("sign of the mean", "mean", SIGN),
         Bug("prior forgotten", "logit", ("sum", "term", "softmax", "normalis")),
     ),
@@ -206,8 +206,8 @@ register(
     poisson_forward,
     poisson_backward,
     bugs=(
-        Bug("weights summed", "w", (*BATCH, *FACTOR)),
+        Bug("weights summed", "w", BATCH),
         Bug("log of the scale forgotten", "log_scale", LOG),
-        Bug("scale of the features forgotten", "x", ("column", "along axis")),
+        Bug("scale of the features forgotten", "x", ("along axis",)),
     ),
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from .activations import sigmoid
 from .layer import Bug, Rng, data, register
-from .words import BATCH, CLIP, COLUMN, FACTOR, L2, LOG, MASK, NORM, SIGN, TRANSPOSED, ZERO
+from .words import BATCH, CLIP, COLUMN, L2, LOG, MASK, NORM, SIGN, TRANSPOSED, ZERO
 
 
 def scores(rng: Rng, size: int, kind: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ register(
     bugs=(
         Bug("slope of the square", "predicted", ("square", "times the parameter", "l1", "l2")),
         Bug("sign forgotten", "predicted", (*SIGN, "negative", "input is")),
-        Bug("mean over all", "predicted", (*BATCH, *FACTOR)),
+        Bug("mean over all", "predicted", BATCH),
     ),
     smooth=False,
 )
@@ -141,7 +141,7 @@ register(
     cross_entropy_backward,
     bugs=(
         Bug("softmax over the wrong axis", "scores", ("axis", *COLUMN)),
-        Bug("one-hot forgotten", "scores", ("one-hot", "label", "target", "class")),
+        Bug("one-hot forgotten", "scores", ("one-hot", "label", "class", "constant term")),
         Bug("sum for the mean", "scores", BATCH),
     ),
 )
@@ -255,8 +255,8 @@ register(
     variational_backward,
     bugs=(
         Bug("half of the log-variance forgotten", "log_variance", (*LOG, "term", "half of a")),
-        Bug("minus one forgotten", "log_variance", ("constant along", "term", "row")),
-        Bug("divergence forgotten", "mean", (*L2, "row")),
+        Bug("minus one forgotten", "log_variance", ("constant along", "term")),
+        Bug("divergence forgotten", "mean", L2),
     ),
 )
 
@@ -295,7 +295,7 @@ register(
     triplet_forward,
     triplet_backward,
     bugs=(
-        Bug("margin forgotten", "anchor positive negative", (*MASK, "row")),
+        Bug("margin forgotten", "anchor positive negative", MASK),
         Bug("anchor misses the negative", "anchor", ("term", "negative")),
         Bug("sign of the negative", "negative", SIGN),
     ),
@@ -336,8 +336,8 @@ register(
     cosine_forward,
     cosine_backward,
     bugs=(
-        Bug("norm kept fixed", "a", (*NORM, "row", *L2)),
-        Bug("norms swapped", "a", (*NORM, "row")),
-        Bug("sign of a term", "b", (*NORM, "row", *TRANSPOSED)),
+        Bug("norm kept fixed", "a", (*NORM, *L2)),
+        Bug("norms swapped", "a", NORM),
+        Bug("sign of a term", "b", (*NORM, *TRANSPOSED)),
     ),
 )

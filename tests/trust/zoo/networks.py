@@ -8,7 +8,7 @@ from .convolutions import convolution_backward, convolution_forward
 from .layer import Bug, Rng, data, register
 from .linear import softmax
 from .pooling import from_windows, windows
-from .words import BATCH, FACTOR, FLIP, L2, MASK, START, TRANSPOSED, ZERO
+from .words import BATCH, FLIP, L2, MASK, START, TRANSPOSED, ZERO
 
 
 def block_inputs(rng: Rng, size: int, kind: str) -> dict[str, Any]:
@@ -45,9 +45,9 @@ register(
     block_forward,
     block_backward,
     bugs=(
-        Bug("mask forgotten", "x w1 b1", (*MASK, "layer", "activation"), START),
+        Bug("mask forgotten", "x w1 b1", (*MASK, "activation"), START),
         Bug("skip forgotten", "x", ("skip", "residual", "term", "upstream"), START),
-        Bug("bias averaged", "b1", (*BATCH, *FACTOR)),
+        Bug("bias averaged", "b1", BATCH),
     ),
     smooth=False,
 )
@@ -99,7 +99,7 @@ ALL = "x w1 b1 w2 b2 w3 b3"
 DENSE_BUGS = (
     Bug("sum for the mean", ALL, BATCH),
     Bug("penalty forgotten", "w1 w2 w3", L2),
-    Bug("slope forgotten", "x w1 b1", ("layer", "activation", *MASK), START),
+    Bug("slope forgotten", "x w1 b1", ("activation", *MASK), START),
 )
 register(
     "tanh_network",
@@ -173,7 +173,7 @@ register(
     pictures_forward,
     pictures_backward,
     bugs=(
-        Bug("returns after the first row", "w1 b1", ("layer", "pool", "loop", *ZERO), START),
+        Bug("returns after the first row", "w1 b1", ("pool", "loop", *ZERO), START),
         Bug("kernel's slope turned", "w1", FLIP),
         Bug("reshape for a transpose", "w2", TRANSPOSED),
     ),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .layer import Bug, Rng, data, register
-from .words import BATCH, COLUMN, FACTOR, MEAN_TERM, NORM, ROW
+from .words import BATCH, COLUMN, MEAN_TERM, NORM, ROW
 
 EPSILON = 1e-3
 
@@ -68,7 +68,7 @@ register(
     bugs=(
         Bug("mean term forgotten", "x", (*MEAN_TERM, *COLUMN)),
         Bug("variance term forgotten", "x", (*NORM, *COLUMN)),
-        Bug("beta averaged", "beta", (*BATCH, *FACTOR)),
+        Bug("beta averaged", "beta", BATCH),
     ),
 )
 
