@@ -1,8 +1,12 @@
 """The nine steps of the tutorial with their numbers: run ``python -m gradcheck``."""
 
+import argparse
+import os
+import sys
+
 import numpy as np
 
-from gradcheck import check_gradient
+from gradcheck import __version__, check_gradient
 from gradcheck.learning.data import swiss
 from gradcheck.learning.descent import descent_step
 from gradcheck.learning.linear_model import gradient, loss, predict, with_bias
@@ -75,4 +79,15 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(
+        prog="python -m gradcheck",
+        description="Print the nine steps of the tutorial, each with its numbers. To check a "
+        "gradient of your own: from gradcheck import check_gradient, check_backward.",
+    )
+    parser.add_argument("--version", action="version", version=f"gradcheck {__version__}")
+    parser.parse_args()
+    try:
+        main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

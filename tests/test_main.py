@@ -15,6 +15,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+import gradcheck
+
 ROOT = Path(__file__).parents[1]
 STEPS = range(1, 10)
 
@@ -119,3 +121,38 @@ def test_the_reader_writes_what_is_checked() -> None:
     assert "def loss(" in by_hand
     assert "def gradient(" in by_hand
     assert "slopes[i] = " in by_hand
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "gradcheck", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_it_answers_what_one_asks_first() -> None:
+    for word in ("--help", "-h"):
+        ran = run(word)
+        assert ran.returncode == 0
+        assert "nine steps" in ran.stdout
+        assert "check_gradient" in ran.stdout
+    ran = run("--version")
+    assert (ran.returncode, ran.stdout) == (0, f"gradcheck {gradcheck.__version__}\n")
+
+
+@pytest.mark.parametrize("word", ["my_network.py", "--verbose", "10"])
+def test_an_unknown_word_is_refused(word: str) -> None:
+    ran = run(word)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert f"unrecognized arguments: {word}" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    program = [sys.executable, "-u", "-m", "gradcheck"]
+    with subprocess.Popen(program, cwd=ROOT, stdout=-1, stderr=-1, text=True) as ran:
+        assert ran.stdout is not None
+        assert ran.stderr is not None
+        assert ran.stdout.readline().startswith("1. ")
+        ran.stdout.close()
+        assert ran.stderr.read() == ""
+    assert ran.returncode == 0
