@@ -110,6 +110,7 @@ class Layer:
         self.parameters = Parameters(checked, dtype=dtype)
         self.passed_on = converted({n: a for n, a in arrays.items() if n not in checked}, dtype)
         self.sloped = [top for top in named if any(_within(name, top) for name in checked)]
+        self.numbers = [n for n, a in self.passed_on.items() if isinstance(a, float)]
         self._forward()
         _refuse_output(self.output)
         _refuse_call("backward", backward, named, keywords, cache)
@@ -160,25 +161,31 @@ class Layer:
 
     def _by_name(self, returned: Any) -> dict[str, Any]:
         """Sort what `backward` returned by the names of the arrays; None leaves one unchecked."""
-        slopes = self._by_input(returned)
-        tree, tops = self.parameters.tree, [t for t, slope in slopes.items() if slope is None]
-        if len(tops) == len(slopes):
+        slopes, tree = self._by_input(returned), self.parameters.tree
+        none = [top for top, slope in slopes.items() if slope is None]
+        if len(none) == len(slopes):
             raise TypeError("`backward` returned None: is its `return` missing?")
-        aside = {n: tree[n] for n in tree if any(_within(n, top) for top in tops)}
-        if aside:
-            self.left_out += aside
-            self.passed_on |= aside
-            self.parameters = Parameters({n: tree[n] for n in tree if n not in aside})
+        known = tree | self.passed_on
+        checked = {
+            name: known[name]
+            for name, _ in leaves(self.loss.frame)
+            if (name in tree and not any(_within(name, top) for top in none))
+            or (name in self.numbers and slopes.get(name) is not None)
+        }
+        if list(checked) != list(tree):
+            self.left_out = [name for name in tree if name not in checked]
+            self.passed_on = {name: known[name] for name in known if name not in checked}
+            self.parameters = Parameters(checked)
         found: dict[str, Any] = {}
         for top, slope in slopes.items():
-            found |= {top: slope} if top in tree else dict(leaves({top: slope}))
+            found |= {top: slope} if top in checked else dict(leaves({top: slope}))
         return {name: slope for name, slope in found.items() if name not in self.passed_on}
 
     def _by_input(self, returned: Any) -> dict[str, Any]:
         """Return the slopes by input, of those that hold floats."""
         frame, tops = list(self.loss.frame), self.sloped
         if self.loss.keywords and isinstance(returned, Mapping):
-            return {t: slope for t, slope in returned.items() if t in tops or t not in frame}
+            return {t: s for t, s in returned.items() if t in tops + self.numbers or t not in frame}
         several = isinstance(returned, (tuple, list))
         slopes = list(returned) if several else [returned]
         if len(tops) == 1 and len(slopes) not in (1, len(frame)):
@@ -193,7 +200,7 @@ class Layer:
                 f"{', '.join(tops)}: return {form}; None for one that is not to be checked."
             )
         names = frame if len(slopes) == len(frame) else tops
-        return {t: slope for t, slope in zip(names, slopes, strict=True) if t in tops}
+        return {t: s for t, s in zip(names, slopes, strict=True) if t in tops + self.numbers}
 
     # ---------------------------------------------------------------- linear in the upstream?
 

@@ -142,6 +142,21 @@ def test_none_leaves_an_array_of_floats_out_and_says_so() -> None:
     assert "Not checked, for `backward` gives None: w." in str(report)
 
 
+@pytest.mark.parametrize("bug", [0.0, 1.0])
+def test_a_number_is_checked_where_it_gets_a_slope_and_is_a_setting_where_not(bug: float) -> None:
+    def forward(x: Any, scale: Any, power: float) -> Any:
+        return scale * x**power
+
+    def backward(u: Any, x: Any, scale: Any, power: float) -> Any:
+        return u * scale * power * x ** (power - 1), np.sum(u * x**power) + bug, None
+
+    report = check_backward(forward, backward, (np.abs(X), 0.5, 2.0))
+    assert report.size == X.size + 1
+    assert [entry.name for entry in report.wrong] == ["scale"] * int(bug)
+    alone = check_backward(forward, lambda *a: backward(*a)[0], (np.abs(X), 0.5, 2.0))
+    assert alone.size == X.size
+
+
 @pytest.mark.parametrize("dtype", [None, float, np.float32])
 def test_inputs_are_converted_and_never_changed(dtype: Any) -> None:
     seen = set()
