@@ -340,6 +340,28 @@ def test_of_several_outputs_the_one_is_named_or_the_last_step(method: Any) -> No
         assert f"The wrong slopes come from {told}" in report.notes
 
 
+@pytest.mark.parametrize("spent", ["changed", "freed"])
+def test_a_cache_may_serve_once_only(spent: str) -> None:
+    def backward(dout: Any, cache: Any) -> Any:
+        x, w, b = cache
+        if np.isnan(x[0, 0]):
+            raise RuntimeError("a second time")
+        slopes = affine_vjp(dout, x, w, b)
+        x[:] = np.nan if spent == "freed" else 3 * x
+        return slopes[0], slopes[1], dout[:-1].sum(axis=0)
+
+    def forward(x: Any, w: Any, b: Any) -> Any:
+        return affine(x, w, b), (x.copy(), w, b)
+
+    assert check_backward(
+        forward, lambda d, c: (*backward(d, c)[:2], d.sum(0)), (X, W, B), cache=True
+    )
+    report = check_backward(forward, backward, (X, W, B), cache=True)
+    assert wrong_arrays(report) == {"b"}
+    told = "The wrong slopes come from the outputs [4, :] alone: the last row."
+    assert told in report.notes
+
+
 # ---------------------------------------------------------------- misuse
 
 FITS = lambda x: 2 * x  # noqa: E731
