@@ -12,7 +12,7 @@ from gradcheck.explaining.findings import diagnose
 from gradcheck.explaining.hypotheses import ArrayCheck, Finding
 from gradcheck.judging.table import CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.parameters import Array, Parameters
+from gradcheck.measuring.parameters import Array, Parameters, leaves
 
 
 def explain(
@@ -44,7 +44,11 @@ def explain(
         ]
         shapes = list(_shapes(evaluator.args))
         lengths = [s[0] for s in shapes] + [n for s in shapes for n in s[1:]]
-        return diagnose(arrays, lengths), ()
+        data = [array for _, array in leaves(list(evaluator.args))]
+        integers = [
+            d for d in data if isinstance(d, np.ndarray) and d.size and d.dtype.kind in "iu"
+        ]
+        return diagnose(arrays, lengths, integers), ()
     except Exception as error:
         return (), (f"No diagnosis: it failed with {type(error).__name__}: {error}.",)
 
@@ -83,6 +87,8 @@ def _spread(
     for c in checked:
         numerical[c.index], error[c.index] = c.numerical, c.error
         wrong[c.index] = c.verdict == Verdict.WRONG
+        # on a kink, or unresolved: neither proof nor contradiction
+        error[c.index[np.isin(c.verdict, (Verdict.KINK, Verdict.UNRESOLVED))]] = math.inf
     name, shape = parameters.names[k], parameters.shapes[k]
     columns = (parameters.x0[k], analytic, numerical, error)
     x, a, n, e = (column.reshape(shape) for column in columns)

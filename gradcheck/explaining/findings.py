@@ -1,7 +1,7 @@
-"""Name the classical bug that explains the wrong entries of a gradient.
+"""Name the bug that explains the wrong entries of a gradient, or say where they lie.
 
-First one bug for all wrong arrays together, then each array by its own. What no hypothesis explains
-is described by where it lies: one entry, one row, from one layer down; or by the bare facts.
+First one bug for all wrong arrays together, then each array by its own, then its wrong part. What
+no hypothesis explains is described by where it lies: one row, a block, from one layer down.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcheck.explaining.hypotheses import (
+    LINES,
     MIXTURES,
     ORDERS,
     STRICT,
     TOLERANCE,
+    TWO_WAYS,
     VALUES,
     ArrayCheck,
+    Context,
     Finding,
     constant,
     explained,
     fraction,
     name_ratio,
-    names,
-    place,
-    seen,
-    share,
-    throughout,
 )
+from gradcheck.explaining.layers import bias_of, levels, roles, vector
+from gradcheck.explaining.places import LINE, places
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -36,30 +36,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradcheck.explaining.hypotheses import Hypothesis
+    from gradcheck.explaining.places import Place
 
 __all__ = ["ArrayCheck", "diagnose"]
 
 FEW = 5  # wrong entries that are named one by one
-ONE_LAYER = "one example and one layer at a time"
-OUTPUT = "where the back-pass starts: the derivative of the output"
-ORDER = (
-    "the first of these that the back-pass fills in; a fault between two layers shows only if "
-    "`x0` lists its arrays in forward order"
-)
+SMALL = 1e-3  # an error of less of its size may be one of precision
+GULF = 10  # and is told apart from others that are so many times larger
 EITHER = "; another bug fits as well: check at other weights, or without a penalty, to tell"
 
 
 def diagnose(
-    arrays: Sequence[ArrayCheck], batch_sizes: Collection[int] = ()
+    arrays: Sequence[ArrayCheck],
+    batch_sizes: Collection[int] = (),
+    integers: Sequence[NDArray[Any]] = (),
 ) -> tuple[Finding, ...]:
     """Name the bugs that explain the wrong entries, the most telling first.
 
     Parameters
     ----------
     arrays : sequence of ArrayCheck
-        The arrays of the parameters in forward order: W1, b1, W2, b2, ...
+        The arrays of the parameters.
     batch_sizes : collection of int
         Lengths that may be N, the number of examples, the most likely first.
+    integers : sequence of arrays, optional
+        Data that may be indices into a parameter.
 
     Returns
     -------
@@ -75,36 +76,26 @@ def diagnose(
     """
     sizes = list(dict.fromkeys(int(size) for size in batch_sizes if size > 1))
     with np.errstate(all="ignore"):
-        checks = _forward([_prepared(check) for check in arrays])
+        checks = [_prepared(check) for check in arrays]
         broken = [check for check in checks if not np.isfinite(check.analytic).all()]
         wrong = [c for c in checks if c.wrong.any() and np.isfinite(c.analytic).all()]
         told = [c for c in wrong if c.settled or np.sum(c.wrong) > 2]
-        if wrong and not told:
+        if not told:
             return *_not_finite(broken), *_describe(checks, wrong)
-        findings, unexplained = _explain(checks, told, sizes)
+        findings, unexplained = _explain(checks, told, sizes, integers)
         return (*_not_finite(broken), *findings, *_describe(checks, unexplained))
 
 
 def _prepared(check: ArrayCheck) -> ArrayCheck:
     x, a, n, error = (np.atleast_1d(np.asarray(field, np.float64)) for field in check[1:5])
     wrong = np.atleast_1d(check.wrong) & (np.isfinite(n) | ~np.isfinite(a))
-    settled = check.settled or bool(np.isfinite(n).all())
-    return ArrayCheck(check.name, x, a, n, error, wrong, settled)
+    return ArrayCheck(
+        check.name, x, a, n, error, wrong, check.settled or bool(np.isfinite(n).all())
+    )
 
 
-def _forward(checks: list[ArrayCheck]) -> list[ArrayCheck]:
-    """Sort W1, W2, b1, b2 by layer, weights first; keep the order if names do not number layers.
-
-    In ``hidden[0], hidden[1], output[0], output[1]`` each number has two weights: no layer.
-    """
-    numbers = [int(number) for c in checks for number in re.findall(r"\d+", c.name)[:1]]
-    if len(numbers) < len(checks):
-        return checks
-    weights = [number for number, c in zip(numbers, checks, strict=True) if c.x.ndim > 1]
-    if len(set(weights)) < len(weights):
-        return checks
-    order = sorted(range(len(checks)), key=lambda i: (numbers[i], -checks[i].x.ndim))
-    return [checks[i] for i in order]
+def _names(checks: Sequence[ArrayCheck]) -> str:
+    return ", ".join(check.where for check in checks)
 
 
 def _not_finite(broken: Sequence[ArrayCheck]) -> list[Finding]:
@@ -114,50 +105,153 @@ def _not_finite(broken: Sequence[ArrayCheck]) -> list[Finding]:
     evidence = f"a is NaN or infinite in {', '.join(counts)} entries"
     look_at = "log(0), 0 / 0, an exp that overflows, an array from np.empty that was never filled"
     if len(broken) > 1:
-        look_at += f"; going backwards, {broken[-1].name} is the first"
-    return [Finding(names(broken), "not finite", evidence, look_at)]
+        look_at += f"; going backwards, {broken[-1].where} is the first"
+    return [Finding(_names(broken), "not finite", evidence, look_at)]
 
 
 def _explain(
-    checks: Sequence[ArrayCheck], wrong: Sequence[ArrayCheck], sizes: Sequence[int]
+    checks: Sequence[ArrayCheck],
+    wrong: Sequence[ArrayCheck],
+    sizes: Sequence[int],
+    integers: Sequence[NDArray[Any]],
 ) -> tuple[list[Finding], list[ArrayCheck]]:
     """Explain all wrong arrays by one bug, else each by its own; return those still unexplained."""
-    local = [check for check in wrong if place(check)[0]]
-    if len(wrong) > 1 and len(local) <= len(wrong) / 2 and any(map(throughout, wrong)):
-        others = [check for check in checks if all(check is not w for w in wrong)]
-        name = names(wrong) if any(c.analytic.any() for c in others) else "every array"
+    whole = not any(check.right for check in checks)
+    lengths = sorted({n for c in checks for n in (*c.x.shape, c.x.size)} - {1, *sizes})
+    local = [check for check in wrong if places(check)]
+    if len(wrong) > 1 and len(local) <= len(wrong) / 2 and any(c.throughout for c in wrong):
+        name = "every array" if whole else _names(wrong)
+        context = Context(
+            sizes, lengths, whole, norm=float(np.sqrt(sum(np.sum(c.analytic**2) for c in wrong)))
+        )
         for spare_biases in (False, True):
             joined = _join(wrong, name, spare_biases)
-            if findings := _fitting(joined, sizes, VALUES) or _fitting(joined, sizes, MIXTURES):
+            if findings := _fitting(joined, context, VALUES, MIXTURES):
                 return findings, []
-    findings, unexplained = [], []
-    for check in wrong[::-1]:
-        found = _fitting(check, sizes, VALUES + ORDERS) or _fitting(check, sizes, MIXTURES)
-        found = found or _mixed_up(check, checks)
+    contexts = [
+        Context(sizes, lengths, whole and len(wrong) == 1, norm=float(np.linalg.norm(c.analytic)))
+        for c in wrong
+    ]
+    findings, left = [], []
+    for check, context in zip(wrong[::-1], contexts[::-1], strict=True):
+        found, rest = _all_of(check, checks, context)
+        findings += found
+        left += [(part, context) for part in rest]
+    if layer := _layer(checks, [check for check, _ in left[::-1]]):
+        return [*_merge(findings), layer], []
+    unexplained = []
+    for check, context in left:
+        found = _parts_of(check, context, integers)
         findings += found
         unexplained += [] if found else [check]
     return _merge(findings), unexplained[::-1]
 
 
-def _fitting(
-    check: ArrayCheck, sizes: Sequence[int], hypotheses: Sequence[Hypothesis]
+def _all_of(
+    check: ArrayCheck, checks: Sequence[ArrayCheck], context: Context
+) -> tuple[list[Finding], list[ArrayCheck]]:
+    """Explain all that is wrong in one array, or what is wrong by little; return the rest."""
+    found = _fitting(check, context, VALUES + ORDERS, MIXTURES) or _mixed_up(check, checks)
+    if found or (small := _small(check)) is None:
+        return found, [] if found else [check]
+    if small[check.wrong].all():
+        return [_rounding(check)], []
+    # the small ones are neither proof nor contradiction of what explains the large
+    few = check._replace(wrong=check.wrong & small)
+    error = np.where(few.wrong, np.inf, check.error)
+    large = check._replace(wrong=check.wrong & ~small, error=error)
+    found, rest = _all_of(large, checks, context)
+    return [*found, _rounding(few)], rest
+
+
+def _parts_of(
+    check: ArrayCheck, context: Context, integers: Sequence[NDArray[Any]]
 ) -> list[Finding]:
-    found = [finding for explain in hypotheses if (finding := explain(check, sizes))]
-    if len(found) < 2:
-        return found
-    return [finding._replace(look_at=finding.look_at + EITHER) for finding in found]
+    """Explain the wrong part of an array, or what is wrong row by row or column by column."""
+    here = context._replace(whole=False, part=True)
+    parts = [f for place in places(check) for f in _part(check, place, here, integers)]
+    return parts or _fitting(check, context, LINES, TWO_WAYS)
+
+
+def _fitting(check: ArrayCheck, context: Context, *tables: Sequence[Hypothesis]) -> list[Finding]:
+    """Return what the first of the tables says in which a hypothesis fits."""
+    for table in tables:
+        if found := [finding for explain in table if (finding := explain(check, context))]:
+            if len(found) < 2:
+                return found
+            return [finding._replace(look_at=finding.look_at + EITHER) for finding in found]
+    return []
+
+
+def _part(
+    check: ArrayCheck, place: Place, context: Context, integers: Sequence[NDArray[Any]]
+) -> list[Finding]:
+    """Explain the part of an array in which all that is wrong lies, or say which part it is.
+
+    That it is one row tells more than that the row has a ratio.
+    """
+    part, kind = place.part, place.kind
+    if kind in (*LINE, "block"):
+        found = _fitting(part, context, VALUES + ORDERS, MIXTURES, LINES)
+        if kind in LINE:
+            ratios = ("sign", "factor", "batch size", "clipped", "mask")
+            found = [finding for finding in found if finding.bug not in ratios]
+        if found:
+            return found
+    repeated = _repeated(check, integers)
+    evidence = f"wrong {check.share}{_shared(part)}"
+    if repeated:
+        return [Finding(part.name, "repeated index", f"{evidence}; {repeated}", REPEATED)]
+    return [Finding(part.name, kind, evidence, place.look_at)]
+
+
+def _repeated(check: ArrayCheck, integers: Sequence[NDArray[Any]]) -> str:
+    """Say whether the wrong rows are those whose index comes more than once in the data."""
+    rows = set(np.flatnonzero(check.wrong.reshape(check.x.shape[0], -1).any(axis=1)).tolist())
+    for index in integers:
+        lines = index.reshape(len(index), -1) if index.ndim > 1 else index[None]
+        several = [np.unique(line, return_counts=True) for line in (index.ravel()[None], lines)
+                   for line in line]  # fmt: skip
+        for found in (several[:1], several[1:]):
+            twice = {int(v) for values, counts in found for v in values[counts > 1]}
+            if twice == rows and len(np.unique(index)) > len(rows):
+                return "these are the rows whose index comes more than once in `args`"
+    return ""
+
+
+def _small(check: ArrayCheck) -> NDArray[np.bool_] | None:
+    """Return which entries are off by little, where these are all or stand far from the rest."""
+    _, a, n, _ = check.seen
+    gap, own = np.abs(a - n), np.maximum(np.abs(a), np.abs(n))
+    values = check.numerical[check.alive]
+    typical = float(np.sqrt(np.mean(values**2)))
+    size = np.maximum(own, typical)
+    little = gap <= SMALL * size
+    if not little.any() or np.median((gap / own)[little]) > 10 * SMALL:
+        return None
+    if not little.all():
+        rest = gap[~little] / size[~little]
+        if little.sum() < 3 or rest.min() < GULF * (gap / size)[little].max():
+            return None
+    small = np.zeros(check.wrong.shape, np.bool_)
+    small[check.wrong] = little
+    return small
+
+
+def _rounding(check: ArrayCheck) -> Finding:
+    return Finding(check.where, "small error", f"wrong {check.share}, {_off([check])}", PRECISION)
 
 
 def _mixed_up(check: ArrayCheck, checks: Sequence[ArrayCheck]) -> list[Finding]:
     """Whether the array holds what belongs into another one of its shape."""
     for other in checks:
         if other is not check and other.x.shape == check.x.shape:
-            both = check.wrong & np.isfinite(other.numerical)
+            both = check.wrong & other.known
             common = check._replace(wrong=both, error=np.maximum(check.error, other.error))
-            if both.any() and (told := explained(common, other.numerical[both])) > 1:
+            if both.any() and (told := explained(common, other.numerical)) > 1:
                 evidence = f"a = n of {other.name}, shown by {told} entries"
                 look_at = "two arrays that took each other's place: the order or names of a return"
-                return [Finding(names([check]), "mixed up", evidence, look_at)]
+                return [Finding(check.where, "mixed up", evidence, look_at)]
     return []
 
 
@@ -166,10 +260,13 @@ def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool = False) -
 
     Of the entries that were not looked at, one stands for all: a sample needs little memory.
     """
-    kept = [np.isfinite(c.numerical).ravel() for c in checks]
+    kept = [c.known.ravel() for c in checks]
     for known in kept:
         known[np.argmin(known)] = True
-    spared = [c._replace(x=0 * c.x) if spare_biases and c.x.ndim == 1 else c for c in checks]
+    role = roles(checks)
+    spared = [c._replace(x=0 * c.x) if spare_biases and
+              (role[c.name].bias if c.name in role else c.x.ndim == 1) else c
+              for c in checks]  # fmt: skip
     x, a, n, error, wrong = (
         np.concatenate([field.ravel()[known] for field, known in zip(fields, kept, strict=True)])
         for fields in zip(*(c[1:6] for c in spared), strict=True)
@@ -178,12 +275,12 @@ def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool = False) -
 
 
 def _merge(findings: Sequence[Finding]) -> list[Finding]:
-    """Make one finding of those that name the same bug and the same place to look."""
+    """Make one finding of those that name the same bug and place to look; most arrays first."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.bug, finding.look_at), []).append(finding)
     merged = []
-    for first, *more in groups.values():
+    for first, *more in sorted(groups.values(), key=len, reverse=True):
         told = {f.where: f.evidence for f in (first, *more)}
         alike = {re.sub(r"[\d,]+ (of|entries)\b", "", evidence) for evidence in told.values()}
         evidence = "; ".join(f"{where}: {evidence}" for where, evidence in told.items())
@@ -194,88 +291,65 @@ def _merge(findings: Sequence[Finding]) -> list[Finding]:
     return merged
 
 
+# --- where no hypothesis fits ---------------------------------------------------------------------
+
+
 def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[Finding]:
-    """Say where the entries lie that no hypothesis explains, and what that tells of the fault."""
-    local = [_local(check) for check in left[::-1] if place(check)[0]]
-    rest = [check for check in left if not place(check)[0]]
-    return _merge(local) + ([_pattern(checks, rest)] if rest else [])
-
-
-def _pattern(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding:
     """Read from which arrays are wrong, and which right, where the fault lies; else say only that.
 
     A few wrong entries in an array tell nothing of its layer.
     """
+    if not left:
+        return []
     wrong = [check.name for check in left]
-    right = [c.name for c in checks if c.settled and not c.wrong.any() and c.analytic.any()]
-    known = [c.name for c in checks if c.wrong.any() or c.name in right]
-    later = known[len(wrong) :]
-    if not any(_few(check) for check in left):
-        layers = _layers(checks)
-        biases = {w: b for weights, b in layers for w in weights}
-        weights = {b: weights for weights, b in layers}
-        if all(biases.get(name) in right for name in wrong):
-            others = dict.fromkeys(biases[name] for name in wrong)
-            return _half(left, "weights only", others, "what multiplies it in this line")
-        if all(name in weights and {*weights[name]} <= {*right} for name in wrong):
-            others = dict.fromkeys(w for name in wrong for w in weights[name])
-            return _half(left, "biases only", others, "the sum over examples in this line")
-        below = len(wrong) > 1 and wrong == known[: len(wrong)] and {*later} <= {*right}
-        if below and all(throughout(check) for check in left):
-            if all(c.settled or c.wrong.any() for c in checks) and not later:
-                return _facts([_join(left, "every array")], right, OUTPUT)
-            border = wrong[-1] in weights or later[:1] in [w[:1] for w in weights.values()]
-            if later and border and any(check.x.ndim > 1 for check in left):
-                return _layer(wrong, later)
-    return _facts(left, right, ORDER if len(left) > 1 else ONE_LAYER)
+    right = [c.name for c in checks if c.right]
+    whole = not right and len(left) == len([c for c in checks if c.alive.any() or not c.settled])
+    facts = _facts([_join(left, "every array")] if whole and len(left) > 1 else left, right)
+    if any(2 * np.sum(c.wrong) < np.sum(c.alive) and c.settled for c in left):
+        scattered = facts._replace(bug="some entries", look_at=SCATTERED)
+        return [scattered if len(left) == 1 or right else facts]
+    known = roles(checks)
+    biases = {name: bias for name in known if (bias := bias_of(name, known))}
+    weights = {b: [w for w in biases if biases[w] == b] for b in biases.values()}
+    if all(biases.get(name) in right for name in wrong):
+        return [_half(left, "weights only", dict.fromkeys(biases[n] for n in wrong), DELTA_RIGHT)]
+    if all(name in weights and {*weights[name]} <= {*right} for name in wrong):
+        others = dict.fromkeys(w for name in wrong for w in weights[name])
+        return [_half(left, "biases only", others, SUM_WRONG)]
+    if right and all(c.settled for c in left):
+        return [facts._replace(bug="these arrays only", look_at=ARRAYS)]
+    return [facts._replace(look_at=EVERY if whole and len(left) > 1 else NEXT)]
 
 
-def _layers(checks: Sequence[ArrayCheck]) -> list[tuple[list[str], str]]:
-    """Return the weights of each layer and the bias that follows them.
-
-    A bias is as long as an outer axis of its weights, is called so or has no name, and is not
-    followed by its like: that would be the scale and the shift of a normalisation.
-    """
-    layers = []
-    for i, b in enumerate(checks):
-        named = re.search(r"(^|[^a-z])b(?!eta|n)[^.]*$", b.name, re.IGNORECASE)
-        like = i + 1 < len(checks) and checks[i + 1].x.shape == b.x.shape
-        if b.x.ndim == 1 and not like and (named or b.name.endswith("]")):
-            first = i
-            while first and b.x.size in _outer(checks[first - 1]):
-                first -= 1
-            layers += [([w.name for w in checks[first:i]], b.name)] if first < i else []
-    return layers
-
-
-def _outer(w: ArrayCheck) -> tuple[int, ...]:
-    return (w.x.shape[0], w.x.shape[-1]) if w.x.ndim > 1 else ()
-
-
-def _local(check: ArrayCheck) -> Finding:
-    kind, where = place(check)
-    look_at = "the others are right: an index off by one, or a line that treats this one apart"
-    return Finding(where, kind, f"wrong {share(check)}{_shared_ratio(check)}", look_at)
+def _layer(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding | None:
+    """Say between which layers the fault lies, where all is wrong from one of them down."""
+    if (told := levels(checks)) is None or not all(c.throughout for c in left):
+        return None
+    depth, numbered = dict(zip((c.name for c in checks), told[0], strict=True)), told[1]
+    wrong = sorted((c.name for c in left), key=lambda name: depth[name])
+    later = sorted((c.name for c in checks if c.right), key=lambda name: depth[name])
+    others = any(c.wrong.any() for c in checks if c.name not in wrong)
+    if len(wrong) < 2 or others or not later or depth[wrong[-1]] >= depth[later[0]]:
+        return None
+    first, after = wrong[-1], later[0]
+    if all(vector(c) for c in left if depth[c.name] == depth[first]):
+        return None
+    evidence = f"wrong: {', '.join(wrong)}; right: {', '.join(later)}"
+    look_at = (
+        f"going backwards, {first} is the first that is wrong: look at the lines that come between "
+        f"{after} and {first}: the weights and the derivative by which delta, the slope of a "
+        "layer's sums, is multiplied, or a term of the loss (or a step in time) that joins here"
+    )
+    if not numbered:
+        look_at = f"if the layers follow one another as `x0` lists them: {look_at}"
+    return Finding(", ".join(wrong), "layer", evidence, look_at)
 
 
-def _shared_ratio(check: ArrayCheck) -> str:
-    """Return ", with a / n = -1" where a few entries share a ratio, or it has a meaning."""
-    _, a, n, error = seen(check)
-    ratio = constant(n, a)
-    told = explained(check, ratio * n, ratio) > 1 or name_ratio(ratio, (), tolerance=STRICT)
-    told = told and (error <= TOLERANCE * np.abs(a - n)).all()
-    return f", with a / n = {fraction(ratio)}" if told else ""
-
-
-def _half(wrong: Sequence[ArrayCheck], bug: str, right: Iterable[str], line: str) -> Finding:
-    evidence = f"wrong: {names(wrong)}; right: {', '.join(right)}"
+def _half(wrong: Sequence[ArrayCheck], bug: str, right: Iterable[str], look_at: str) -> Finding:
+    evidence = f"wrong: {_names(wrong)}; right: {', '.join(right)}"
     if all(_is_outer_product(check.analytic - check.numerical) for check in wrong):
         evidence += "; a - n is one outer product, as if one example were left out or came twice"
-    look_at = (
-        "if the bias is added straight to what the weights give, delta, the slope of the layer's "
-        f"sums, is right: look at {line}; if something comes in between (a batch norm), look there"
-    )
-    return Finding(names(wrong), bug, evidence, look_at)
+    return Finding(_names(wrong), bug, evidence, look_at)
 
 
 def _is_outer_product(gap: NDArray[Any]) -> bool:
@@ -286,33 +360,75 @@ def _is_outer_product(gap: NDArray[Any]) -> bool:
     return bool(np.abs(left).max() <= TOLERANCE * np.abs(gap[i, j]))
 
 
-def _layer(wrong: Sequence[str], later: Sequence[str]) -> Finding:
-    first, after = wrong[-1], later[0]
-    evidence = f"wrong: {', '.join(wrong)}; right: {', '.join(later)}"
-    look_at = (
-        f"going backwards, {first} is the first that is wrong: look at the lines that come between "
-        f"{after} and {first}, the weights and the derivative by which delta, the slope of a "
-        "layer's sums, is multiplied"
-    )
-    return Finding(", ".join(wrong), "layer", evidence, look_at)
-
-
-def _facts(left: Sequence[ArrayCheck], right: Sequence[str], look_at: str) -> Finding:
+def _facts(left: Sequence[ArrayCheck], right: Sequence[str]) -> Finding:
     """Say what is wrong, entry by entry where it is a few, by how much, and what is right."""
-    wrong = ", ".join(f"{c.name} {share(c)}{_few(c)}" for c in left)
+    wrong = ", ".join(f"{c.name} {c.share}{_few(c)}" for c in left)
     if len(left) == 1:
-        wrong = f"{share(left[0])}{_few(left[0])}"
-    a, n = (np.concatenate(fields) for fields in zip(*(seen(c)[1:3] for c in left), strict=True))
-    off = 100 * np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))
-    evidence = f"no bug that we know fits; wrong {wrong}, "
-    evidence += f"by {np.median(off):.3g} % (median) to {off.max():.3g} %"
+        wrong = f"{left[0].share}{_few(left[0])}"
+    evidence = f"no bug that we know fits; wrong {wrong}, {_off(left)}"
     evidence += f"; right: {', '.join(right)}" if right else ""
-    return Finding(names(left), "unknown", evidence, look_at)
+    return Finding(_names(left), "unknown", evidence, NEXT)
+
+
+def _off(checks: Sequence[ArrayCheck]) -> str:
+    """Return "by 3 % (median) to 20 %", or less where that says all."""
+    a, n = (np.concatenate(fields) for fields in zip(*(c.seen[1:3] for c in checks), strict=True))
+    off = 100 * np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))
+    middle, most = f"{np.median(off):.3g} %", f"{off.max():.3g} %"
+    return f"by {middle}" if middle == most else f"by {middle} (median) to {most}"
 
 
 def _few(check: ArrayCheck) -> str:
     """Return ": [2, 0], [3, 1], with a / n = -1", where so few are wrong that each can be named."""
     places = np.argwhere(check.wrong).tolist()
-    if throughout(check) or len(places) > FEW:
+    if check.throughout:
         return ""
-    return f": {', '.join(map(str, places))}{_shared_ratio(check)}"
+    named = len(places) <= FEW
+    return f": {', '.join(map(str, places))}{_shared(check)}" if named else _shared(check)
+
+
+def _shared(check: ArrayCheck) -> str:
+    """Return ", with a / n = -1" where a few entries share a ratio, or it has a meaning."""
+    _, a, n, error = check.seen
+    ratio = constant(n, a)
+    here = check.part(check.wrong, check.name)
+    told = explained(here, ratio * here.numerical, ratio) > 1
+    told = told or bool(name_ratio(ratio, Context(), tolerance=STRICT))
+    if not a.any():
+        return ", where a is exactly 0"
+    told = told and (error <= TOLERANCE * np.abs(a - n)).all()
+    return f", with a / n = {fraction(ratio)}" if told else ""
+
+
+SCATTERED = (
+    "the others are right: what decides which are wrong? A mask, a branch, a label, an index, a "
+    "tie; print them beside the parameters and the data"
+)
+ARRAYS = (
+    "what these arrays share and the others do not: the lines that fill them in, and a slope that "
+    "reaches them alone"
+)
+EVERY = (
+    "what all of them take: the slope of the loss by the output, or the slope that is carried from "
+    "step to step; switch off one term of the loss after the other, and check each function alone "
+    "(`check_backward`)"
+)
+NEXT = (
+    "one example, one term of the loss and one function at a time (`check_backward`): the part "
+    "that passes is not it"
+)
+DELTA_RIGHT = (
+    "if the bias is added straight to what the weights give, delta, the slope of the layer's sums, "
+    "is right: look at what multiplies it in this line, or at a penalty on these weights; if "
+    "something comes in between (a batch norm), look there"
+)
+SUM_WRONG = (
+    "if the bias is added straight to what the weights give, delta, the slope of the layer's sums, "
+    "is right: look at the sum over examples in this line; if something comes in between (a batch "
+    "norm), look there"
+)
+REPEATED = "an index that repeats is written, not added: `G[i] += d` adds once, np.add.at each time"
+PRECISION = (
+    "so small an error is often one of precision: a safety epsilon in one of the two only, a "
+    "rounded constant, the tolerance of a solver, float32; else a term that is small at this point"
+)

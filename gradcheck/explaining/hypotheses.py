@@ -1,4 +1,4 @@
-"""Hypotheses: which classical bug explains all that is wrong in one array.
+"""Hypotheses: which bug predicts all that is wrong in an array, and contradicts nothing right.
 
 Each predicts the gradient that its bug would give, and is named only where that accounts for
 nearly all that is wrong, entry by entry: abs(a - predicted) <= 1e-3 abs(a - n) + error bars.
@@ -6,6 +6,7 @@ nearly all that is wrong, entry by entry: abs(a - predicted) <= 1e-3 abs(a - n) 
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Hypothesis = Callable[["ArrayCheck", Sequence[int]], "Finding | None"]
+    Hypothesis = Callable[["ArrayCheck", "Context"], "Finding | None"]
 
 TOLERANCE = 1e-3  # the part of abs(a - n) that a hypothesis may leave unexplained
 STRICT = 1e-4  # and where it rests on one or two entries
 PROOF = 30  # an entry proves nothing that may be off by more than so many tolerances
+ALIKE = 1e-2  # parameters that differ by less of their size show no dependence on them
 
 
 class Finding(NamedTuple):
@@ -68,76 +70,97 @@ class ArrayCheck(NamedTuple):
     wrong: NDArray[np.bool_]
     settled: bool = True
 
+    @property
+    def where(self) -> str:
+        """The name as a sentence can hold it."""
+        return self.name or "the gradient"
 
-def names(checks: Sequence[ArrayCheck]) -> str:
-    """Return "W1, b1"."""
-    return ", ".join(check.name or "the gradient" for check in checks)
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which entries have a slope to compare with."""
+        known: NDArray[np.bool_] = np.isfinite(self.numerical)
+        return known
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        """Which entries are known and not 0 on both sides."""
+        zero = (self.analytic == 0) & (self.numerical == 0)
+        alive: NDArray[np.bool_] = self.known & ~zero
+        return alive
+
+    @property
+    def seen(self) -> tuple[NDArray[Any], ...]:
+        """The parameters, a, n and the error bar of the wrong entries."""
+        x, a, n, error = (field[self.wrong] for field in self[1:5])
+        return x, a, n, error
+
+    @property
+    def right(self) -> bool:
+        """Whether all of it was seen to be right, and not only 0 = 0."""
+        return self.settled and not self.wrong.any() and bool(self.alive.any())
+
+    @property
+    def throughout(self) -> bool:
+        """Whether at least half of what is known of the array is wrong."""
+        return bool(2 * np.sum(self.wrong) >= np.sum(self.alive))
+
+    @property
+    def share(self) -> str:
+        """Such as "in 6 of 8 entries"."""
+        sampled = "" if self.known.all() else " looked at"
+        return f"in {np.sum(self.wrong):,} of {np.sum(self.alive):,} entries{sampled}"
+
+    def part(self, index: Any, name: str) -> ArrayCheck:
+        """Return a part of the array under a name of its own."""
+        x, a, n, error, wrong = (field[index] for field in self[1:6])
+        return ArrayCheck(name, x, a, n, error, wrong, self.settled)
 
 
-def seen(check: ArrayCheck) -> tuple[NDArray[Any], ...]:
-    """Return x, a, n and the error bar of the wrong entries."""
-    x, a, n, error = (field[check.wrong] for field in check[1:5])
-    return x, a, n, error
+class Context(NamedTuple):
+    """What a hypothesis may know besides the array.
 
+    `sizes` may be N, the likeliest first; `lengths` are those of the parameters. `whole`: the array
+    stands for the whole gradient, in which nothing is right. `part`: it is a part of an array, and
+    the rest is right. `norm` is that of all of a.
+    """
 
-def place(check: ArrayCheck) -> tuple[str, str]:
-    """Return where the wrong entries lie: ("one row", "W1[3, :]"), or ("", "W1")."""
-    index = [str(i[0]) if (i == i[0]).all() else ":" for i in np.nonzero(check.wrong)]
-    inside = np.zeros(check.wrong.shape, np.bool_)
-    inside[tuple(slice(None) if i == ":" else int(i) for i in index)] = True
-    few = int(np.sum(check.wrong)) < min(3, int(np.sum(inside & alive(check))))  # chance
-    # 0 = 0 does not prove the others right, nor do bars in which such an error could hide
-    _, a, n, _ = seen(check)
-    off = np.median(np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))) if a.size else 0.0
-    others = ~inside & alive(check)
-    needed = np.abs(check.analytic)
-    needed *= off / 3
-    shown = others & (check.error <= needed)
-    if few or not check.settled or not 2 * int(np.sum(shown)) >= int(np.sum(others)) > 0:
-        return "", names([check])
-    kind = "one entry" if ":" not in index else "one slice"
-    if kind == "one slice" and check.x.ndim == 2:
-        kind = "one row" if index[1] == ":" else "one column"
-    return kind, f"{check.name}[{', '.join(index)}]"
-
-
-def alive(check: ArrayCheck) -> NDArray[np.bool_]:
-    """Return which entries are known and not 0 on both sides."""
-    zero = (check.analytic == 0) & (check.numerical == 0)
-    known: NDArray[np.bool_] = np.isfinite(check.numerical) & ~zero
-    return known
-
-
-def throughout(check: ArrayCheck) -> bool:
-    """Whether at least half of what is known of the array is wrong."""
-    return bool(2 * np.sum(check.wrong) >= np.sum(alive(check)))
-
-
-def share(check: ArrayCheck) -> str:
-    """Return "in 6 of 8 entries"."""
-    sampled = "" if np.isfinite(check.numerical).all() else " looked at"
-    return f"in {np.sum(check.wrong):,} of {np.sum(alive(check)):,} entries{sampled}"
+    sizes: Sequence[int] = ()
+    lengths: Sequence[int] = ()
+    whole: bool = False
+    part: bool = False
+    norm: float = np.nan
 
 
 def explained(
-    check: ArrayCheck, predicted: NDArray[Any], ratio: Any = 1.0, tolerance: float = TOLERANCE
+    check: ArrayCheck,
+    predicted: NDArray[Any],
+    ratio: Any = 1.0,
+    tolerance: float = TOLERANCE,
+    together: bool = True,
 ) -> int:
-    """Return how many wrong entries prove `predicted`; 0 if one contradicts it.
+    """Return how many wrong entries prove `predicted`; 0 if any entry contradicts it.
 
     A prediction made of `ratio` n carries `ratio` times the error of n. Where that is small, a is
     compared in units of n: else a = 0 would prove any ratio near 0. Where n is 0, nothing can be
     predicted. Bars too wide to prove anything one by one do so together, if at least half of
     three or more entries come as near as a proof must.
     """
-    _, a, n, error = seen(check)
-    gap, left = np.abs(a - n), np.abs(a - predicted) / np.minimum(1.0, np.abs(ratio))
-    room = tolerance * gap + 1e-5 * gap.max() + 3 * np.maximum(1.0, np.abs(ratio)) * error
-    if not n.any() or not (left <= room).all():
+    ratio = np.broadcast_to(np.abs(ratio), check.x.shape)
+    gap = np.abs(check.analytic - check.numerical)
+    left = np.abs(check.analytic - predicted)
+    room = 1e-5 * gap[check.wrong].max() + 3 * np.maximum(1.0, ratio) * check.error
+    unit = np.where(ratio == 0, 1.0, np.minimum(1.0, ratio))
+    larger = np.maximum(np.abs(check.analytic), np.abs(check.numerical))
+    others = check.known & ~check.wrong
+    if not (left <= 2 * gap + room + 1e-5 * larger)[others].all():
         return 0
-    proof = PROOF * tolerance * gap
-    near = left <= proof
-    together = near.size > 2 and 2 * near.sum() >= near.size
-    return int(np.sum(near if together else near & (room <= proof)))
+    left, gap, room = ((v[check.wrong]) for v in (left / unit, gap, room))
+    if not check.numerical[check.wrong].any() or not (left <= tolerance * gap + room).all():
+        return 0
+    near = left <= PROOF * tolerance * gap
+    together = together and near.size > 2 and 2 * near.sum() >= near.size
+    proof = room <= (PROOF - 1) * tolerance * gap
+    return int(np.sum(near if together else near & proof))
 
 
 def constant(u: NDArray[Any], v: NDArray[Any]) -> Any:
@@ -154,212 +177,373 @@ def slope(u: NDArray[Any], v: NDArray[Any]) -> Any:
     return unit @ v / (unit @ u)
 
 
-def _never_written(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    if seen(check)[1].any():
-        return None
-    evidence = f"a is exactly 0 {share(check)}, n is not"
-    return Finding(place(check)[1], "never written", evidence, NEVER_WRITTEN)
+def sigmoid(x: Any) -> Any:
+    """Return s(x) = 1 / (1 + exp(-x))."""
+    return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def _loss_ignores_it(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    _, a, n, error = seen(check)
-    if n.any() or (error > 0.03 * np.abs(a)).any():  # on a kink, 0 stands between two slopes
-        return None
-    evidence = f"n is exactly 0 {share(check)}, a is not"
-    others = check.numerical[alive(check) & ~check.wrong].any()
-    return Finding(place(check)[1], "loss ignores it", evidence, MASK if others else IGNORED)
+def across(check: ArrayCheck, u: NDArray[Any], v: NDArray[Any], axes: tuple[int, ...]) -> Any:
+    """Return the c of v = c u that is the same along `axes`, read where u is largest."""
+    kept = [axis for axis in range(u.ndim) if axis not in axes]
+    size = np.where(check.known & np.isfinite(v), np.abs(u), -1.0).transpose(*kept, *axes)
+    shape = size.shape[: len(kept)]
+    best = size.reshape(*shape, -1).argmax(axis=-1)[..., None]
+    u, v = (
+        np.take_along_axis(w.transpose(*kept, *axes).reshape(*shape, -1), best, -1)[..., 0]
+        for w in (u, v)
+    )
+    return np.expand_dims(v / u, axes)
 
 
-def _constant_ratio(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    _, a, n, _ = seen(check)
+def axes_of(check: ArrayCheck) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Yield the axes along which something may be the same, and how to say so, widest first."""
+    long = [axis for axis in range(check.x.ndim) if check.x.shape[axis] > 1]
+    for count in range(len(long) - 1, 0, -1):
+        for axes in combinations(long, count):
+            text = f"axis {axes[0]}" if count == 1 else f"axes {', '.join(map(str, axes))}"
+            if check.x.ndim == 2:
+                text = ("each column", "each row")[axes[0]] + f" (along {text})"
+            yield axes, text if check.x.ndim == 2 else f"all along {text}"
+
+
+# --- one number for all: a ratio, a term, or both ----------------------------------------------
+
+
+def _constant_ratio(check: ArrayCheck, context: Context) -> Finding | None:
+    _, a, n, _ = check.seen
     ratio = constant(n, a)
-    told = explained(check, ratio * n, ratio)
-    if not told or not ratio or place(check)[0] or not throughout(check):
-        return None  # that it is one row, or a few entries, tells more than its ratio
+    told = explained(check, ratio * check.numerical, ratio)
+    if not told or not ratio:
+        return None
     bar = float(np.median(np.abs(a / n - ratio)))
-    named = name_ratio(ratio, sizes, bar) if told > 2 else name_ratio(ratio, sizes, 0.0, STRICT)
+    named = name_ratio(ratio, context, bar if told > 2 else 0.0, TOLERANCE if told > 2 else STRICT)
+    norms = context.norm / np.array([1, 2, 2.5, 5])
+    norm = np.any(np.abs(np.log10(norms) - np.round(np.log10(norms))) < 1e-6)
+    if norm and told > 2 and ratio > 0:
+        named = "clipped", fraction(ratio), f", and the norm of a is {context.norm:.4g}", NORM
     if named is None and (told < 3 or bar > TOLERANCE * min(abs(ratio), abs(ratio - 1))):
         return None  # two entries may share a ratio by chance, many nearly
-    bug, value, note, look_at = named or ("factor", fraction(ratio), "", CONSTANT)
-    return Finding(names([check]), bug, f"a / n = {value} {share(check)}{note}", look_at)
+    other = "factor", fraction(ratio), "", CONSTANT if context.whole else FACTOR_HERE
+    bug, value, note, look_at = named or other
+    return Finding(check.where, bug, f"a / n = {value} {check.share}{note}", look_at)
 
 
-def _l2_term(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    x, a, n, _ = seen(check)
-    missing = constant(x, n - a)
-    if explained(check, n - missing * x) < 3:
-        return None
-    should = f"if it should be {abs(missing):.4g} times the parameter"
+def _term(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain n - a = c f(x), for one of the terms that losses have."""
+    _, a, n, _ = check.seen
+    for form, (function, bug, look_at) in TERMS.items():
+        basis = function(check.x)
+        if form != "1" and _alike(basis[check.wrong]):
+            continue
+        missing = constant(basis[check.wrong], n - a)
+        if explained(check, check.numerical - missing * basis) < 3:
+            continue
+        if form == "1" and not check.known.all():
+            return None  # a few of many entries may differ by the same, such as 1 / N
+        evidence = f"n - a = {missing:.4g}{form.replace('1', '')} {check.share}"
+        if bug == "L2 term":
+            radial = _radial(check)
+            if radial or radial is None:
+                bug, look_at = "normalisation", NORMALISE if radial else EITHER_NORM
+            else:
+                look_at = f"the L2 term of the gradient: {_l2(missing, context.sizes)}"
+        note = [f"; {s} is {LENGTH}" for s in context.sizes if np.isclose(abs(missing), s)]
+        evidence += "".join(note if form == "1" else [])
+        return Finding(check.where, bug, evidence, look_at)
+    return None
+
+
+def _alike(values: NDArray[Any]) -> bool:
+    return bool(np.ptp(values) <= ALIKE * np.abs(values).max(initial=0.0))
+
+
+def _radial(check: ArrayCheck) -> bool | None:
+    """Whether the loss ignores the length of the parameter: n . x = 0; None if that is open."""
+    x, n, error = check.x, np.where(check.known, check.numerical, 0), check.error
+    along = abs(float(np.sum(n * x)))
+    size = float(np.linalg.norm(n) * np.linalg.norm(x))
+    bar = 3 * float(np.linalg.norm(np.where(check.known, error, 0) * x))
+    if not check.known.all() or along > 1e-2 * size + bar or check.x.size < 3:
+        return False
+    return True if along <= 1e-6 * size + bar < 1e-3 * size else None
+
+
+def _l2(missing: float, sizes: Sequence[int]) -> str:
     if missing > 0:
-        look_at = f"forgotten {should}, of the wrong sign if {missing / 2:.4g}, "
-        look_at += f"half of it if {2 * missing:.4g}"
-        for size in sizes[:1]:
-            look_at += f", divided by {size} if {missing * size / (size - 1):.4g}"
+        text = f"forgotten if it should be {missing:.4g} times the parameter, of the wrong sign if "
+        text += f"{missing / 2:.4g}, half of it if {2 * missing:.4g}"
     else:
-        look_at = f"doubled {should}; too much if the loss leaves this array out, as a rule biases"
-    evidence = f"n - a = {missing:.4g} times the parameter {share(check)}"
-    return Finding(place(check)[1], "L2 term", evidence, f"the L2 term of the gradient: {look_at}")
+        text = f"doubled if it should be {-missing:.4g} times the parameter; too much if the loss "
+        text += "leaves this array out, as a rule biases"
+    for size in sizes[:1]:
+        should = missing * size / (size - 1) if missing > 0 else -missing / (size - 1)
+        text += f"; {'' if missing > 0 else 'not '}divided by {size} if {should:.4g}"
+    return text
 
 
-def _ratio_beside_l2(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
+def _ratio_beside_l2(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a = ratio g + l2 x where n = g + l2 x: the L2 term is right and the rest is not."""
-    x, a, n, _ = seen(check)
+    x, a, n, _ = check.seen
     apart = x - slope(n, x) * n
     rest = slope(apart, a)
     ratio = slope(n, a - rest * x)
     l2 = rest / (1 - ratio)
-    only_l2 = explained(check, rest * x) > 2 and not explained(check, 0 * a)
-    named = name_ratio(ratio, sizes)
-    if l2 > 0 and only_l2 and not named:
-        evidence = f"a is {l2:.4g} times the parameter {share(check)}: an L2 term and nothing else"
-        return Finding(place(check)[1], "never written", evidence, NEVER_WRITTEN)
-    told = explained(check, ratio * n + rest * x, ratio)
-    if told < 5 or not l2 > 0 or named is None or place(check)[0]:
+    named = name_ratio(ratio, context)
+    told = explained(check, ratio * check.numerical + rest * check.x, ratio)
+    if told > 3 and _radial(check) and not named:
+        evidence = f"a = {ratio:.4g} n + {rest:.4g} times the parameter {check.share}"
+        return Finding(check.where, "normalisation", evidence, NORMALISE)
+    if _alike(x) or not l2 > 0:
+        return None
+    if explained(check, rest * check.x) > 2 and not explained(check, 0 * check.x) and not named:
+        evidence = f"a is {l2:.4g} times the parameter {check.share}: an L2 term and nothing else"
+        return Finding(check.where, "never written", evidence, NEVER_WRITTEN)
+    if told < 5 or named is None:
         return None
     bug, value, note, look_at = named
-    evidence = f"a / n = {value} {share(check)}, once a right L2 term is taken off both: {l2:.4g} "
-    return Finding(names([check]), bug, f"{evidence}times the parameter{note}", look_at)
+    evidence = f"a / n = {value} {check.share}, once a right L2 term is taken off both: {l2:.4g} "
+    return Finding(check.where, bug, f"{evidence}times the parameter{note}", look_at)
 
 
-def _constant_term(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    _, a, n, _ = seen(check)
-    missing = constant(np.ones_like(n), n - a)
-    if explained(check, n - missing) < 3 or not np.isfinite(check.numerical).all():
-        return None  # a few of many entries may differ by the same, such as 1 / N
-    note = "".join(f"; {size} is {LENGTH}" for size in sizes if np.isclose(abs(missing), size))
-    evidence = f"n - a = {missing:.4g} {share(check)}{note}"
-    look_at = "a term with the same slope in every entry: forgotten, or with a wrong sign or factor"
-    return Finding(place(check)[1], "constant term", evidence, look_at)
+def _slope_of_x(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain a = c n f(x) / g(x): the slope of a function of the parameter, missing or too much.
 
-
-def _chain_rule(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    x, _, n, _ = seen(check)
-    for power, form, what in ((-1, "a exp(x) = n", "missing"), (1, "a = n exp(x)", "too much")):
-        ratio = np.exp(power * x)
-        tolerance = TOLERANCE if x.size > 2 else STRICT
-        if explained(check, ratio * n, ratio, tolerance) >= min(3, x.size):
-            evidence = f"{form} {share(check)}, where x is the parameter"
-            look_at = f"the chain rule of a parameter that is a log: its factor exp(x) is {what}"
-            return Finding(place(check)[1], "chain rule", evidence, look_at)
-    return None
-
-
-def _too_few_to_reorder(check: ArrayCheck) -> bool:
-    """Whether all is known, and far less than a row is wrong: orders of a large array cost much."""
-    row = check.x.size // max(check.x.shape)
-    return 10 * int(np.sum(check.wrong)) < row and bool(np.isfinite(check.numerical).all())
-
-
-def _transposed(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    if check.x.ndim != 2 or min(check.x.shape) < 2 or _too_few_to_reorder(check):
-        return None
-    rows, columns = check.x.shape
-    told = _reordered(check, np.arange(check.x.size).reshape(rows, columns).T)
-    if not told:
-        return None
-    form = "a[i, j] = n[j, i]" if rows == columns else "a = n.T.reshape(n.shape)"
-    look_at = "the product: A.T @ delta turned into delta.T @ A, or a `reshape` that stands for .T"
-    return Finding(names([check]), "transposed", f"{form}, shown by {told} entries", look_at)
-
-
-def _permuted(check: ArrayCheck, sizes: Sequence[int]) -> Finding | None:
-    if np.count_nonzero(check.wrong) < 2 or _too_few_to_reorder(check):
-        return None
-    index = np.arange(check.x.size).reshape(check.x.shape)
-    for axis in {0, check.x.ndim - 1}:
-        what = "entries" if check.x.ndim == 1 else "columns" if axis else "rows"
-        for order in _orders(check, axis):
-            if told := _reordered(check, np.take(index, order, axis)):
-                moved = np.flatnonzero(order != np.arange(order.size))
-                moves = [f"{order[i]} stands at {i}" for i in moved[:3]]
-                evidence = f"the {what} of n in another order: {', '.join(moves)}"
-                evidence += f"{', ...' if moved.size > 3 else ''}; shown by {told} entries"
-                look_at = "an index off by one, a slice [::-1], arrays joined in another order"
-                return Finding(names([check]), "permuted", evidence, look_at)
-    return None
-
-
-VALUES = (_never_written, _loss_ignores_it, _constant_ratio, _l2_term)
-MIXTURES = (_ratio_beside_l2, _constant_term, _chain_rule)  # where none of the above fits
-ORDERS = (_transposed, _permuted)
-
-NEVER_WRITTEN = "the line that fills it in: missing, overwritten, or a loop that ends too early"
-IGNORED = (
-    "`fun`: does it use this array, or a global or a copy of it? Does it round, to an int perhaps? "
-    "Are its units all dead?"
-)
-MASK = (
-    "the loss does not move with these entries: a mask (dropout, padding, np.tril, a dead ReLU) is "
-    "missing in the gradient, or `fun` leaves them out"
-)
-SIGN = "a difference turned round, y - y_hat for y_hat - y, or a minus lost"
-HALF = "the half in the loss: 1/2 r^2 has the derivative r, but r^2 has 2 r"
-MEAN = "the loss and the gradient disagree on mean or sum: divide by N in both or in neither"
-N_MINUS_1 = "one of the loss and the gradient divides by N, the other by N - 1"
-CONSTANT = "a constant in one of the two only: a learning rate, a number of outputs, a sqrt"
-LENGTH = "the length of an axis in `args`"
-
-
-def name_ratio(
-    ratio: float, sizes: Sequence[int], bar: float = 0.0, tolerance: float = TOLERANCE
-) -> tuple[str, str, str, str] | None:
-    """Return bug, value, note and look_at for a ratio, known to `bar`, with a meaning of its own.
-
-    What needs one assumption goes before what needs two.
+    With the same c for all, as a rule 1.
     """
-    also = f"; 2 is {LENGTH}, so mean against sum would fit, too" if 2 in sizes else ""
-    known = [(-1.0, "sign", "", SIGN), (2.0, "factor", also, HALF), (0.5, "factor", also, HALF)]
-    for size in sizes:
-        known += [(v, "batch size", f"; {size} is {LENGTH}", MEAN) for v in (size, 1 / size)]
-    for size in sizes:
-        for over, under in ((size, size - 1), (size - 1, size)) if size > 4 else ():
-            note = f"; that is {over}/{under}, and {size} is {LENGTH}"
-            known.append((over / under, "batch size", note, N_MINUS_1))
-    for size in sizes:  # 2 N and N / 2: the half before the squares is missing or doubled, too
-        note = f"; half or twice what mean against sum gives, where {size} is {LENGTH}"
-        both = (size / 2, 2 / size, 2 * size, 0.5 / size)
-        known += [(v, "batch size", note, f"{MEAN}; and {HALF}") for v in both if size > 4]
-    for value, bug, note, look_at in known:
-        scale = min(abs(value), abs(value - 1))
-        room = max(tolerance * scale, min(bar, PROOF * TOLERANCE * scale))
-        if abs(ratio - value) <= room:
-            return bug, fraction(value), note, look_at
-        if value > 0 and abs(ratio + value) <= room:
-            return bug, fraction(-value), note, f"{look_at}; and {SIGN}"
+    few = check.x.size < 3
+    known = {"1": np.ones_like(check.x)} | {k: f(check.x) for k, (f, _) in SLOPES.items()}
+    fits = []
+    for much, f in known.items():
+        for missing, g in known.items():
+            log = {much, missing} <= {"1", "x", "exp(x)"}
+            ratio = f / g
+            odd = not log if few else _alike(ratio[check.wrong])
+            if f is g or odd or not np.isfinite(ratio[check.wrong]).all():
+                continue
+            predicted = ratio * check.numerical
+            c = constant(predicted[check.wrong], check.analytic[check.wrong])
+            c = 1.0 if few or log or abs(c - 1) < TOLERANCE else c
+            told = explained(check, c * predicted, c * ratio, 1e-5 if few else TOLERANCE)
+            told *= 1e-3 < abs(c) < 1e3  # and not a that is 0 but for rounding
+            if told >= (min(3, check.x.size) if c == 1 else 5):
+                left, right = (" ".join(filter("1".__ne__, pair)) for pair in
+                               (("a", missing), ("n", much)))  # fmt: skip
+                times = "" if c == 1 else f"{fraction(c)} times "
+                fits.append((f"{left} = {times}{right}", much, missing, log))
+    if not fits:
+        return None
+    evidence = (
+        f"{' or '.join(form for form, *_ in fits[:2])} {check.share}, where x is the parameter"
+    )
+    reasons = []
+    for _, much, missing, log in fits[:2]:
+        extra, what = (much, "too much") if missing == "1" else (missing, "missing")
+        reason = f"the chain rule of a parameter that is a log: its factor {extra} is {what}"
+        if not log:
+            given, wanted = (SLOPES[k][1] if k in SLOPES else "no slope" for k in (much, missing))
+            reason = f"the derivative of the activation: {given} for {wanted}"
+            if missing == "1" or much == "1":
+                reason = f"the derivative of the activation: {SLOPES[extra][1]} is {what}"
+        reasons.append(reason)
+    return Finding(check.where, "chain rule", evidence, "; or ".join(dict.fromkeys(reasons)))
+
+
+# --- zeros and bounds ---------------------------------------------------------------------------
+
+
+def _zeros(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain a = 0 where n is not, n = 0 where a is not, or the one here and the other there."""
+    _, a, n, error = check.seen
+    if (np.minimum(np.abs(a), np.abs(n)) > 0).any() or (check.alive & ~check.wrong).any():
+        return None
+    if (error > 0.03 * np.maximum(np.abs(a), np.abs(n))).any():
+        return None  # on a kink, 0 stands between two slopes
+    if not a.any():
+        evidence = f"a is exactly 0 {check.share}, n is not"
+        return Finding(check.where, "never written", evidence, NEVER_WRITTEN)
+    if not n.any():
+        evidence = f"n is exactly 0 {check.share}, a is not"
+        return Finding(check.where, "loss ignores it", evidence, MASK if context.part else IGNORED)
     return None
 
 
-def fraction(value: float) -> str:
-    """Return 0.25 as "0.25 (1/4)" and 2.449490 as "2.449 (sqrt 6)"."""
-    text = f"{value:.{4 if abs(value - 1) > TOLERANCE else 8}g}"
-    for power, form in ((-1, "1/{}"), (2, "sqrt {}"), (-2, "1/sqrt {}")):
-        whole = abs(value) ** power
-        simple = 1.5 < whole < 1e6 ** (1 / abs(power)) and abs(whole - round(whole)) <= TOLERANCE
-        if simple and abs(value) != round(abs(value)):
-            return f"{text} ({'-' if value < 0 else ''}{form.format(round(whole))})"
-    return text
+def _masked(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain zeros that are strewn among entries that are right."""
+    _, a, n, error = check.seen
+    others = bool((check.alive & ~check.wrong).any())
+    wrong = check.part(check.wrong, check.name)
+    if found := _zeros(wrong, context._replace(part=others)):
+        if found.bug == "never written" and others:
+            found = found._replace(bug="mask", look_at=MASK_IN_GRADIENT)
+        return found._replace(evidence=found.evidence.replace(wrong.share, check.share))
+    none = (a == 0) | (n == 0)
+    wide = (error > 0.03 * np.maximum(np.abs(a), np.abs(n))).any()
+    if none.all() and not wide:
+        evidence = f"either a or n is exactly 0 {check.share}: a in {np.sum(a == 0):,} of them"
+        return Finding(check.where, "mask", evidence, MASK_TURNED)
+    rest = check.part(check.wrong & (check.analytic != 0) & (check.numerical != 0), check.name)
+    if a.all() and none.any() and not wide and not others and rest.wrong.sum() > 2:
+        ratio = constant(rest.numerical, rest.analytic)
+        if explained(rest, ratio * rest.numerical, ratio) > 2:
+            evidence = f"n is exactly 0 in {np.sum(none):,} of {a.size:,} entries, a is not; "
+            evidence += f"in the others a / n = {fraction(ratio)}"
+            return Finding(check.where, "mask", evidence, SHARED_OUT)
+    return None
 
 
-def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
-    """Return how many wrong entries prove a = n[source]; 0 if an entry contradicts it.
+def _clipped(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain a that stops at a bound where n goes beyond, or n where a goes beyond."""
+    wrong, right = check.wrong, check.known & ~check.wrong
+    for stops, bounded, beyond, free, look_at in (
+        ("a", check.analytic, "n", check.numerical, CLIP),
+        ("n", check.numerical, "a", check.analytic, CLIP_IN_LOSS),
+    ):
+        low, high = np.min(bounded[check.known]), np.max(bounded[check.known])
+        bar = 3 * check.error if stops == "n" else 0 * check.error
+        at = np.where(free > bounded, high, low)
+        stopped = np.abs(bounded - at) <= bar + 1e-6 * np.abs(at)
+        inside = (free >= low - 2 * check.error) & (free <= high + 2 * check.error)
+        bounds = {float(f"{bound:.4g}") for bound in at[wrong]}
+        chance = len(bounds) == wrong.sum() and not bounds <= ROUND
+        # values that are few, as in counts, stop anywhere
+        chance |= any(np.unique(v).size <= v.size / 2 for v in (bounded[right], free[wrong]))
+        sure = (bar < 0.03 * np.abs(free - at))[wrong]
+        if (
+            chance
+            or right.sum() < 2
+            or not stopped[wrong].all()
+            or not inside[right].all()
+            or not sure.all()
+        ):
+            continue
+        text = " or ".join(f"{bound:g}" for bound in sorted(bounds))
+        evidence = f"{stops} = {text} {check.share}, where {beyond} lies beyond"
+        return Finding(check.where, "clipped", evidence, look_at)
+    return None
 
-    An L2 term may have been added after the mix-up: a - n[source] = l2 (x - x[source]).
-    """
-    x, a, n, error = (field.ravel() for field in check[1:5])
-    known = np.flatnonzero(np.isfinite(n[source.ravel()]))
-    origin = source.ravel()[known]
-    gap = np.abs(a[origin] - n[origin])
-    room = TOLERANCE * np.sqrt(np.mean(gap**2)) + 3 * error[origin]
-    left, shift = a[known] - n[origin], x[known] - x[origin]
-    told = int(np.sum(check.wrong.ravel()[origin] & (room <= PROOF * TOLERANCE * gap)))
-    if told >= 2 and (np.abs(left) <= room).all():
-        return told
-    l2 = slope(shift, left)
-    fits = told >= 5 and l2 > 0 and (np.abs(left - l2 * shift) <= room).all()
-    return told if fits else 0
+
+# --- one number for each row, column or channel --------------------------------------------------
 
 
-def _orders(check: ArrayCheck, axis: int) -> Iterator[NDArray[np.intp]]:
+def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain a / n or a - n by one number for each row, column or channel."""
+    gap = check.analytic - check.numerical
+    for axes, text in axes_of(check):
+        alone = tuple(axis for axis in range(check.x.ndim) if axis not in axes)
+        groups = int(np.sum(check.wrong.any(axis=axes)))
+        several = np.sum(check.wrong, axis=axes).max() > 2 and groups > 1
+        need = groups + 3
+        if not several or not np.prod([check.x.shape[axis] for axis in alone]) > 1:
+            continue
+        ones = np.ones_like(gap)
+        softmax = np.exp(check.x - check.x.max(axis=axes, keepdims=True))
+        softmax /= softmax.sum(axis=axes, keepdims=True)
+        ratio = across(check, check.numerical, check.analytic, axes)
+        if explained(check, ratio * check.numerical, ratio, together=False) >= need:
+            spread = f"{np.nanmin(ratio):.3g} to {np.nanmax(ratio):.3g}"
+            evidence = f"a / n is one number in {text}: {spread}; shown by {check.share[3:]}"
+            return Finding(check.where, "ratio per row or column", evidence, PER_LINE)
+        for basis, bug, form, look_at in (
+            (ones, "mean term", "is the same in", MEAN_TERM),
+            (check.x, "normalisation", "is a multiple of the parameter in", NORMALISE),
+            (softmax, "softmax", "is a multiple of softmax(x) in", SOFTMAX),
+        ):
+            c = across(check, basis, gap, axes)
+            if explained(check, check.numerical + c * basis, together=False) >= need:
+                return Finding(check.where, bug, f"a - n {form} {text} {check.share}", look_at)
+        mean, middle = (v.mean(axis=axes, keepdims=True) for v in (gap, check.x))
+        c = across(check, check.x - middle, gap - mean, axes)
+        line = check.numerical + mean + c * (check.x - middle)
+        if explained(check, line, together=False) >= 2 * groups + 3:
+            evidence = f"a - n is a straight line in the parameter in {text} {check.share}"
+            return Finding(check.where, "normalisation", evidence, STANDARDISE)
+    return None
+
+
+def _by_sign(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain a / n by one number where x is negative and another where it is not."""
+    told, ratios = [], []
+    for inside in (check.x < 0, check.x >= 0):
+        part = check.part(inside, check.name)
+        if part.wrong.sum() < 3:
+            return None
+        ratios.append(constant(part.numerical[part.wrong], part.analytic[part.wrong]))
+        told.append(explained(part, ratios[-1] * part.numerical, ratios[-1], together=False))
+    if min(told) < 3:
+        return None
+    below, above = map(fraction, ratios)
+    evidence = f"a / n = {below} where x is negative, {above} elsewhere, {check.share}"
+    return Finding(check.where, "slope by sign", evidence, TWO_SIDED)
+
+
+def _two_means(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain a - n by one number for each row plus one for each column."""
+    gap = check.analytic - check.numerical
+    if check.x.ndim != 2 or not check.known.all():
+        return None
+    lines = gap.mean(axis=0) + gap.mean(axis=1, keepdims=True) - gap.mean()
+    if explained(check, check.numerical + lines, together=False) < sum(gap.shape) + 3:
+        return None
+    evidence = f"a - n is one number for each row plus one for each column {check.share}"
+    return Finding(check.where, "mean term", evidence, OTHER_AXIS)
+
+
+# --- right values in wrong places -----------------------------------------------------------------
+
+
+def _reorders(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain a = n in another order: transposed, turned round, rows or entries moved."""
+    size, shape = check.x.size, check.x.shape
+    few = 10 * int(np.sum(check.wrong)) < size // max(shape)
+    if np.sum(check.wrong) < 2 or (few and check.known.all()):
+        return None  # orders of a large array cost much
+    index = np.arange(size).reshape(shape)
+    for what, source, look_at in _orders(check, index):
+        if told := _reordered(check, source):
+            bug = "transposed" if look_at is TRANSPOSED else "permuted"
+            return Finding(check.where, bug, f"{what}; shown by {told} entries", look_at)
+    return None
+
+
+def _orders(
+    check: ArrayCheck, index: NDArray[np.intp]
+) -> Iterator[tuple[str, NDArray[np.intp], str]]:
+    shape = index.shape
+    long = [axis for axis in range(index.ndim) if shape[axis] > 1]
+    for i, j in combinations(long, 2):
+        turned = np.swapaxes(index, i, j)
+        form = "a = n.T.reshape(n.shape)" if index.ndim == 2 else f"a = n.swapaxes({i}, {j})"
+        if shape[i] == shape[j] and index.ndim == 2:
+            form = "a[i, j] = n[j, i]"
+        yield form, turned.reshape(shape), TRANSPOSED
+    for axis in {0, index.ndim - 1} & set(long):
+        what = "entries" if index.ndim == 1 else "columns" if axis else "rows"
+        for order in _lines(check, axis):
+            moved = np.flatnonzero(order != np.arange(order.size))
+            moves = ", ".join(f"{order[i]} stands at {i}" for i in moved[:3])
+            more = ", ..." if moved.size > 3 else ""
+            text = f"the {what} of n in another order: {moves}{more}"
+            yield text, np.take(index, order, axis), PERMUTED
+    for count in range(1, len(long) + 1):
+        for axes in combinations(long, count):
+            text = f"a is n reversed along axes {', '.join(map(str, axes))}: [::-1]"
+            yield text, np.flip(index, axes), FLIPPED
+            shifts = [axis for axis in axes if count == 1 and 0 < axis < index.ndim - 1]
+            for step in (1, -1) if shifts else ():
+                text = f"a is n shifted by {step} along axis {axes[0]}"
+                yield text, np.roll(index, step, axes), PERMUTED
+    strewn = (np.minimum(np.abs(check.analytic), np.abs(check.numerical)) == 0)[check.wrong].all()
+    if check.known.all() and index.size <= 20_000 and not strewn:  # the same values, elsewhere
+        source = np.empty(index.size, np.intp)
+        source[np.argsort(check.analytic.ravel())] = np.argsort(check.numerical.ravel())
+        moved = np.flatnonzero(check.wrong.ravel())[:3]
+        name = [[int(v) for v in np.unravel_index(k, shape)] for k in (*moved, *source[moved])]
+        pairs = zip(name[len(moved) :], name[: len(moved)], strict=True)
+        moves = ", ".join(f"{there} stands at {here}" for there, here in pairs)
+        yield f"the entries of n in another order: {moves}, ...", source.reshape(shape), PERMUTED
+
+
+def _lines(check: ArrayCheck, axis: int) -> Iterator[NDArray[np.intp]]:
     """Yield the orders of the rows (axis 0) or columns that are worth a look."""
     size = check.x.shape[axis]
     wrong, a, n = (
@@ -378,3 +562,172 @@ def _orders(check: ArrayCheck, axis: int) -> Iterator[NDArray[np.intp]]:
         if len(set(nearest)) == len(nearest):
             same[rows] = nearest
             yield same
+
+
+def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
+    """Return how many wrong entries prove a = n[source]; 0 if an entry contradicts it.
+
+    An L2 term may have been added after the mix-up: a - n[source] = l2 (x - x[source]).
+    """
+    x, a, n, error = (field.ravel() for field in check[1:5])
+    known = np.flatnonzero(np.isfinite(n[source.ravel()]))
+    origin = source.ravel()[known]
+    gap = np.abs(a[known] - n[known])
+    gap[np.isnan(gap)] = 0  # a sample: measured where it came from, and not where it stands
+    far = np.abs(a[origin] - n[origin])
+    room = TOLERANCE * np.sqrt(np.mean(far**2)) + 3 * error[origin]
+    left, shift = a[known] - n[origin], x[known] - x[origin]
+    gap = np.where(check.wrong.ravel()[known], gap, far * check.wrong.ravel()[origin])
+    told = int(np.sum(room <= PROOF * TOLERANCE * gap))
+    if told >= 2 and (np.abs(left) <= room).all():
+        return told
+    l2 = slope(shift, left)
+    fits = told >= 5 and l2 > 0 and (np.abs(left - l2 * shift) <= room).all()
+    return told if fits else 0
+
+
+# --- the table, and what it says ------------------------------------------------------------------
+
+# what a term of the loss gives to the slope: its function of the parameter, and how it is called
+L1 = "the L1 term of the gradient: forgotten, doubled or of the wrong sign"
+SAME = (
+    "a term with the same slope in every entry: forgotten, or with a wrong sign or factor; the "
+    "slope of a mean that is subtracted; a log of exp(x)"
+)
+TERMS: dict[str, tuple[Any, str, str]] = {
+    " times the parameter": (lambda x: x, "L2 term", ""),
+    " sign(x)": (np.sign, "L1 term", L1),
+    "1": (np.ones_like, "constant term", SAME),
+    " exp(x)": (np.exp, "term", "a term of the loss that holds exp of the parameter"),
+    " / x": (lambda x: 1 / x, "term", "a term of the loss that holds log of the parameter"),
+}
+# the slopes of functions of a parameter, and of which
+SLOPES: dict[str, tuple[Any, str]] = {
+    "x": (lambda x: x, "the slope of x^2 / 2"),
+    "exp(x)": (np.exp, "the slope of exp(x)"),
+    "(x > 0)": (lambda x: 1.0 * (x > 0), "the slope of a ReLU"),
+    "abs(x)": (np.abs, "x for its sign (the slope of a square for that of abs(x))"),
+    "tanh(x)": (np.tanh, "tanh itself"),
+    "(1 - tanh(x)^2)": (lambda x: 1 - np.tanh(x) ** 2, "the slope of tanh"),
+    "(1 - tanh(x))": (lambda x: 1 - np.tanh(x), "1 - tanh"),
+    "(1 - x^2)": (lambda x: 1 - x**2, "1 - x^2"),
+    "s(x)": (sigmoid, "the sigmoid s (the slope of a softplus)"),
+    "s(-x)": (lambda x: sigmoid(-x), "the sigmoid s of -x"),
+    "s(x) s(-x)": (lambda x: sigmoid(x) * sigmoid(-x), "the slope of the sigmoid s"),
+    "x (1 - x)": (lambda x: x * (1 - x), "x (1 - x)"),
+    "swish'(x)": (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), "the slope of the product x s(x)"),
+}
+VALUES: tuple[Hypothesis, ...] = (_zeros, _constant_ratio, _term)
+ORDERS: tuple[Hypothesis, ...] = (_reorders,)
+MIXTURES: tuple[Hypothesis, ...] = (_ratio_beside_l2, _slope_of_x, _clipped)
+LINES: tuple[Hypothesis, ...] = (_masked, _by_sign, _along_axes)
+TWO_WAYS: tuple[Hypothesis, ...] = (_two_means,)
+
+NEVER_WRITTEN = "the line that fills it in: missing, overwritten, or a loop that ends too early"
+IGNORED = (
+    "`fun`: does it use this array, or a global or a copy of it? Does it round, to an int perhaps? "
+    "Are its units all dead?"
+)
+MASK = (
+    "the loss does not move with these entries: a mask (dropout, padding, np.tril, a dead ReLU) is "
+    "missing in the gradient, or `fun` leaves them out"
+)
+MASK_IN_GRADIENT = (
+    "the loss moves with these entries: a mask in the gradient that the loss has not, or has "
+    "otherwise; entries that are never written; a slope forgotten for negative inputs"
+)
+MASK_TURNED = "a mask turned round (< for >), or made of another array than in the loss"
+SIGN = "a difference turned round, y - y_hat for y_hat - y, or a minus lost"
+HALF = (
+    "a 2 that stands in one of the loss and the gradient only, as where r^2 is taken for 1/2 r^2, "
+    "or two that are averaged and not summed"
+)
+MEAN = "the loss and the gradient disagree on mean or sum: divide by N in both or in neither"
+N_MINUS_1 = "one of the loss and the gradient divides by N, the other by N - 1"
+CONSTANT = (
+    "a constant in one of the two only: mean against sum (a number of examples or outputs), a "
+    "learning rate, a scale"
+)
+HERE = "where these slopes alone are made, for the factor is not shared by all"
+FACTOR_HERE = f"{HERE}: an average for a sum, something counted twice or scaled"
+SHARED_OUT = (
+    "a mask is missing, and what belongs to one entry (the winner of a maximum) is shared out"
+)
+TWO_SIDED = "the slopes of an activation on its two sides, such as those of a leaky ReLU: swapped"
+OTHER_AXIS = "a mean or sum that is taken over the other axis"
+LENGTH = "the length of an axis in `args`"
+NORM = "the gradient is clipped or normalised; the gradient of the loss is not"
+CLIP = "the gradient is clipped, np.clip(g, -c, c), and the loss is not: leave it out of the check"
+CLIP_IN_LOSS = "the loss grows no steeper there (Huber, a clip, saturation), and the gradient does"
+PER_LINE = (
+    "a scale of each row or column that one of the loss and the gradient has, such as gamma, a "
+    "spread, a length, a count, a class weight, or an upstream gradient"
+)
+MEAN_TERM = (
+    "a sum or mean over that axis: forgotten or of the wrong sign, as where a normalisation "
+    "subtracts a mean (batch norm, layer norm) and the mean's own slope is left out"
+)
+NORMALISE = (
+    "where the parameter or a row of it is divided by its length: the slope of that norm (the "
+    "projection, the radial part) is forgotten or wrong"
+)
+EITHER_NORM = f"an L2 term (forgotten, doubled, of the wrong sign); or {NORMALISE}"
+STANDARDISE = (
+    "where a mean and a variance are taken over that axis (batch norm, layer norm): the term of "
+    "the normalisation that holds the variance is forgotten or wrong"
+)
+SOFTMAX = "the slope of the softmax, p * (g - sum(g * p)): its sum over that axis is missing or off"
+TRANSPOSED = "the product: A.T @ delta turned into delta.T @ A, or a `reshape` that stands for .T"
+PERMUTED = (
+    "right values in wrong places: an index off by one or of another maximum, a slice [::-1], "
+    "arrays joined in another order"
+)
+FLIPPED = "a slice [::-1], or a kernel rotated by 180 degrees: convolution against correlation"
+ROUND = {sign * c * 10.0**k for sign in (-1, 1) for c in (1, 2, 5) for k in range(-3, 4)} | {0.0}
+
+
+def name_ratio(
+    ratio: float, context: Context, bar: float = 0.0, tolerance: float = TOLERANCE
+) -> tuple[str, str, str, str] | None:
+    """Return bug, value, note and look_at for a ratio, known to `bar`, with a meaning of its own.
+
+    What needs one assumption goes before what needs two.
+    """
+    sizes = context.sizes
+    also = f"; 2 is {LENGTH}, so mean against sum would fit, too" if 2 in sizes else ""
+    known = [(-1.0, "sign", "", SIGN), (2.0, "factor", also, HALF), (0.5, "factor", also, HALF)]
+    for size in sizes:
+        known += [(v, "batch size", f"; {size} is {LENGTH}", MEAN) for v in (size, 1 / size)]
+    for size in sizes:
+        for over, under in ((size, size - 1), (size - 1, size)) if size > 4 else ():
+            note = f"; that is {over}/{under}, and {size} is {LENGTH}"
+            known.append((over / under, "batch size", note, N_MINUS_1))
+    for size in sizes:  # 2 N and N / 2: the half before the squares is missing or doubled, too
+        note = f"; half or twice what mean against sum gives, where {size} is {LENGTH}"
+        both = (size / 2, 2 / size, 2 * size, 0.5 / size)
+        known += [(v, "batch size", note, f"{MEAN}; and {HALF}") for v in both if size > 4]
+    here = "; {} is a length or the size of a parameter"
+    known += [(v, "factor", here.format(size), CONSTANT)
+              for size in context.lengths for v in (size, 1 / size)]  # fmt: skip
+    for value, bug, note, look_at in known:
+        scale = min(abs(value), abs(value - 1))
+        room = max(tolerance * scale, min(bar, PROOF * TOLERANCE * scale))
+        for sign in (1, -1) if value > 0 else (1,):
+            if abs(ratio - sign * value) <= room:
+                if not context.whole:
+                    look_at = f"{HERE}: a minus lost" if bug == "sign" else FACTOR_HERE
+                look_at += "" if sign > 0 else f"; and {SIGN if context.whole else 'a minus lost'}"
+                return bug, fraction(sign * value), note, look_at
+    return None
+
+
+def fraction(value: float) -> str:
+    """Return 0.25 as "0.25 (1/4)" and 2.449490 as "2.449 (sqrt 6)"."""
+    text = f"{value:.{4 if abs(value - 1) > TOLERANCE else 8}g}"
+    for power, form in ((1, "{}"), (-1, "1/{}"), (2, "sqrt {}"), (-2, "1/sqrt {}")):
+        whole = abs(value) ** power
+        simple = 0.5 < whole < 1e6 ** (1 / abs(power)) and abs(whole - round(whole)) <= TOLERANCE
+        if simple and round(whole) > (power != 1):
+            sign = "-" if value < 0 else ""
+            return text if power == 1 else f"{text} ({sign}{form.format(round(whole))})"
+    return text

@@ -25,8 +25,23 @@ WIDTHS = {"entries": (2, 8), "directions": (16, 40)}
 # from the output down. Names that only describe are judged to the letter.
 ALSO_TRUE = {
     "last unit's sign turned": {"sign"},
-    "one-hot forgotten": {"layer"},
-    "softmax - one-hot turned round": {"layer"},
+}
+# Names of findings that say where, and no cause.
+PLACES = {
+    "one entry",
+    "one row",
+    "one column",
+    "one slice",
+    "block",
+    "some entries",
+    "part of the entries",
+    "part of the range",
+    "these arrays only",
+    "weights only",
+    "biases only",
+    "layer",
+    "unknown",
+    "small error",
 }
 
 
@@ -48,12 +63,18 @@ class Plant(NamedTuple):
     @property
     def changed(self) -> dict[str, Any]:
         """Where the fault makes a difference, array by array."""
-        wrong, right = (
-            values if isinstance(values, dict) else {"": values}
-            for values in (self.analytic, self.right)
-        )
+        wrong, right = (as_dict(values) for values in (self.analytic, self.right))
         eps = np.finfo(next(iter(right.values())).dtype).eps
         return {name: np.abs(wrong[name] - right[name]) > 4000 * eps for name in right}
+
+    def array(self, values: Any, name: str) -> Any:
+        """Return one array of a gradient or of the parameters."""
+        return as_dict(values)[name]
+
+
+def as_dict(values: Any) -> dict[str, Any]:
+    """Return what may be a bare array as a dict."""
+    return values if isinstance(values, dict) else {"": values}
 
 
 class Answer(NamedTuple):
@@ -73,32 +94,64 @@ class Answer(NamedTuple):
 
     @property
     def false(self) -> list[str]:
-        """The bugs named that are not there; "unknown" names none."""
-        fault = self.plant.fault
-        true = {fault.signature, "unknown"} | ALSO_TRUE.get(fault.name, set())
-        return [f.bug for f in self.findings if f.bug not in true and not self.to_the_letter(f)]
+        """The bugs named that are not there, and the places where nothing, or not all, is wrong."""
+        true = {self.plant.fault.signature} | ALSO_TRUE.get(self.plant.fault.name, set())
+        told = [f for f in self.findings if f.bug not in true - PLACES]
+        return [f.bug for f in told if not self.to_the_letter(f)]
 
     def to_the_letter(self, finding: Finding) -> bool:
         """Whether a finding that describes where the fault shows is right in that.
 
         With a dead ReLU, "copied from the first row" can be "never written", to the letter.
         """
-        places = re.findall(r"(\w+)(?:\[(.*?)\])?", finding.where)
-        return all(self._lies_there(finding.bug, name, index) for name, index in places)
+        changed, bug = self.plant.changed, finding.bug
+        if bug in PLACES:
+            return lies_there(finding, changed)
+        if bug not in ("never written", "loss ignores it"):
+            return False
+        for name, inside in inside_of(finding.where, changed).items():
+            rest = changed[name] & inside
+            if bug == "never written":  # but for the L2 term
+                a, l2 = self.plant.array(self.plant.analytic, name), self.plant.args[-1]
+                l2 = l2 * (rest.ndim == 2) if self.plant.fault.model == "network" else 0.0
+                rest &= (a != 0) & (a != l2 * self.plant.array(self.plant.x0, name))
+            else:
+                rest &= self.plant.array(self.plant.right, name) != 0
+            if rest.any():
+                return False
+        return True
 
-    def _lies_there(self, bug: str, name: str, index: str) -> bool:
-        changed = self.plant.changed
-        if bug in ("weights only", "biases only"):
-            return not changed[("b" if name[0] == "W" else "W") + name[1:]].any()
-        rest = changed[name]
-        if bug in ("one row", "one column", "one entry"):
-            rest[tuple(slice(None) if i == ":" else int(i) for i in index.split(", "))] = False
-        elif bug == "never written":  # but for the L2 term
-            a, l2 = self.plant.analytic[name], self.plant.args[-1] * (rest.ndim == 2)
-            rest &= (a != 0) & (a != l2 * self.plant.x0[name])
-        elif bug == "loss ignores it":
-            rest &= self.plant.right[name] != 0
-        return not rest.any()
+
+def inside_of(where: str, arrays: dict[str, Any]) -> dict[str, Any]:
+    """Return which entries of which arrays the place of a finding means."""
+    if where in ("every array", "the gradient"):
+        return {name: np.full(a.shape, True) for name, a in arrays.items()}
+    found: dict[str, Any] = {}
+    for text in re.findall(r"(?:[^,\[]|\[(?:[^\[\]]|\[[^\]]*\])*\])+", where):
+        text = text.strip()
+        name = max((n for n in arrays if text.startswith(n)), key=len)
+        inside = found.setdefault(name, np.full(arrays[name].shape, False))
+        index = re.fullmatch(r"\[(.*)\]", text[len(name) :].strip())
+        inside[as_index(index[1]) if index else ...] = True
+    return found
+
+
+def as_index(text: str) -> Any:
+    """Return "2, 4:8, [0, 3]" as an index."""
+    return eval(f"np.s_[{text}]", {"np": np})
+
+
+def lies_there(finding: Finding, changed: dict[str, Any]) -> bool:
+    """Whether a finding that says where is right: that is wrong, and what it calls right is not."""
+    if finding.bug in ("weights only", "biases only", "layer", "these arrays only"):
+        wrong = set(inside_of(finding.where, changed))
+        right = re.search(r"right: ([^;]*)", finding.evidence)
+        named = right[1].split(", ") if right else []
+        return all(changed[n].any() for n in wrong) and not any(changed[n].any() for n in named)
+    if finding.bug == "unknown":
+        return True
+    inside = inside_of(finding.where, changed)
+    return all(not (changed[n] & ~inside[n]).any() and changed[n].any() for n in inside)
 
 
 @cache

@@ -1,0 +1,189 @@
+"""Where the wrong entries of an array lie: a row, a block, a run, a part of the range."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gradcheck.explaining.hypotheses import ArrayCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+FULL = 0.9  # the part of a block that is wrong, at least
+RUNS = 4  # runs of a flat vector that are told apart
+
+
+class Place(NamedTuple):
+    """A part of an array that holds all that is wrong in it: a name, and the part as an array."""
+
+    kind: str
+    part: ArrayCheck
+    look_at: str
+
+
+def places(check: ArrayCheck) -> list[Place]:
+    """Return the part in which all that is wrong lies, or the runs; nothing if that is all of it.
+
+    Examples
+    --------
+    >>> n, wrong = np.ones((3, 2)), np.array([[0, 0], [1, 1], [0, 0]]) > 0
+    >>> check = ArrayCheck("W", n, n + wrong, n, 0 * n, wrong)
+    >>> [(place.kind, place.part.name) for place in places(check)]
+    [('one row', 'W[1, :]')]
+    """
+    if not check.settled or not check.wrong.any():
+        return []
+    for kind, index, name, look_at in (*_boxes(check), *_patterns(check)):
+        inside = np.zeros(check.wrong.shape, np.bool_)
+        inside[index] = True
+        if _apart(check, inside, 0.5 if kind in LINE else FULL):
+            return [Place(kind, check.part(index, f"{check.name}{name}".strip()), look_at)]
+    return _runs(check) if check.x.ndim == 1 else []
+
+
+def _apart(check: ArrayCheck, inside: NDArray[np.bool_], full: float) -> bool:
+    """Whether `inside` holds all that is wrong and little else, and the rest was seen to be right.
+
+    0 = 0 does not prove the others right, nor do bars in which such an error could hide.
+    """
+    wrong, alive = int(np.sum(check.wrong)), int(np.sum(inside & check.alive))
+    if (check.wrong & ~inside).any() or wrong < min(3, alive) or wrong < full * alive:
+        return False
+    _, a, n, _ = check.seen
+    off = np.median(np.abs(a - n) / np.maximum(np.abs(a), np.abs(n)))
+    others = ~inside & check.alive
+    shown = others & (check.error <= np.abs(check.analytic) * off / 3)
+    return bool(2 * np.sum(shown) >= np.sum(others) > 0)
+
+
+def _boxes(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield the least box around what is wrong: single rows first, then blocks of them."""
+    touched = [np.unique(i) for i in np.nonzero(check.wrong)]
+    single = [i.size == 1 for i in touched]
+    everything = [slice(None)] * len(touched)
+    if any(single) and check.x.ndim:
+        only = [int(i[0]) if one else slice(None) for i, one in zip(touched, single, strict=True)]
+        index = [slice(i, i + 1) if isinstance(i, int) else i for i in only]
+        kind = "one entry" if all(single) else "one slice"
+        if kind == "one slice" and check.x.ndim == 2:
+            kind = "one row" if single[0] else "one column"
+        yield kind, tuple(index), _name(only), LOCAL
+    forms = [_stretch(check, axis, i) for axis, i in enumerate(touched)]
+    for axis, form in enumerate(forms):
+        index = [*everything[:axis], form, *everything[axis + 1 :]]
+        if form is None or single[axis] or (check.x.ndim == 1 and form.step is None):
+            continue
+        if check.x.ndim == 1 or check.wrong[tuple(index)].size >= 2 * touched[axis].size:
+            yield "block", tuple(index), _name(index), ROWS if axis == 0 else BLOCK
+    if check.x.ndim > 1 and all(isinstance(form, slice) for form in forms):
+        yield "block", tuple(forms), _name(forms), BLOCK
+
+
+def _stretch(check: ArrayCheck, axis: int, touched: NDArray[np.intp]) -> Any:
+    """Return a slice, or a short list of indices; None where that is no shorter than all."""
+    others = tuple(k for k in range(check.x.ndim) if k != axis)
+    live = np.flatnonzero(check.alive.any(axis=others))
+    first, last = int(touched[0]), int(touched[-1])
+    within = live[(live >= first) & (live <= last)]
+    if within.size == touched.size:  # but for dead ones, without a gap
+        return slice(first, last + 1)
+    step = np.unique(np.diff(touched))
+    if step.size == 1 and touched.size > 2:
+        return slice(first, last + 1, int(step[0]))
+    return touched.tolist() if touched.size <= 12 and check.x.ndim > 1 else None
+
+
+def _name(index: Any) -> str:
+    """Return "[2, :, 4:8]"."""
+    parts = []
+    for i in index:
+        if isinstance(i, slice):
+            start, stop = ("" if v is None else str(v) for v in (i.start, i.stop))
+            parts.append(f"{start}:{stop}" + ("" if i.step is None else f":{i.step}"))
+        else:
+            parts.append(str(i))
+    return f"[{', '.join(parts)}]"
+
+
+def _patterns(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield parts that are no boxes: off the diagonal, or where the parameter is negative."""
+    shape = check.x.shape
+    if check.x.ndim >= 2 and shape[-1] == shape[-2] > 2:
+        i, j = np.indices(shape)[-2:]
+        for name, inside in (
+            ("off the diagonal", i != j),
+            ("on the diagonal", i == j),
+            ("above the diagonal", i < j),
+            ("below the diagonal", i > j),
+        ):
+            yield "part of the entries", inside, f" {name}", SYMMETRIC
+    right = check.alive & ~check.wrong
+    _, a, n, _ = check.seen
+    off = np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))
+    fades = off.min(initial=1) < 1e-2 * np.median(off)  # a threshold is one of `rtol`, not of x
+    if np.sum(check.wrong) < 3 or np.sum(right) < 3 or fades:
+        return
+    for what, value in (("x", check.x), ("abs(x)", np.abs(check.x))):
+        low, high = value[check.wrong], value[right]
+        for sign, beyond in ((1, "<"), (-1, ">")):
+            start, stop = (sign * low).max(), (sign * high).min()
+            if start < stop:
+                edge = 0.0 if start <= 0 <= stop else sign * (start + stop) / 2
+                inside = sign * value < stop
+                yield "part of the range", inside, f" where {what} {beyond} {edge:.3g}", RANGE
+
+
+def _runs(check: ArrayCheck) -> list[Place]:
+    """Return the runs of a flat vector that are wrong, cut where the ratio a / n changes.
+
+    Dead entries, 0 on both sides, interrupt no run.
+    """
+    alive = np.flatnonzero(check.alive)
+    wrong = check.wrong[alive]
+    if np.sum(wrong) < 3:
+        return []
+    with np.errstate(all="ignore"):
+        ratio = check.analytic[alive] / check.numerical[alive]
+        bar = 1e-3 * np.abs(ratio - 1) + 3 * check.error[alive] / np.abs(check.numerical[alive])
+    cuts = np.flatnonzero(np.diff(wrong)) + 1
+    spans = [span for span in np.split(np.arange(alive.size), cuts) if wrong[span[0]]]
+    if len(spans) > RUNS:
+        return []
+    pieces = []
+    for span in spans:
+        near = np.abs(np.diff(ratio[span])) <= np.maximum(bar[span][1:], bar[span][:-1])
+        parts = np.split(span, np.flatnonzero(~near) + 1)
+        steady = len(parts) <= RUNS and min(len(part) for part in parts) > 2
+        pieces += parts if steady else [span]
+    if not (wrong.size > np.sum(wrong) or len(pieces) > 1):
+        return []
+    found = []
+    for span in pieces:
+        start, stop = int(alive[span[0]]), int(alive[span[-1]]) + 1
+        name = f"[{start}:{stop}]" if stop > start + 1 else f"[{start}]"
+        found.append(Place("block", check.part(slice(start, stop), check.name + name), RUN))
+    return found
+
+
+LINE = ("one entry", "one row", "one column", "one slice")
+LOCAL = "the others are right: an index off by one, or a line that treats this one apart"
+ROWS = (
+    "the others are right: what do these have in common? An index that comes more than once and is "
+    "written, not added (`np.add.at` adds); a class, a group, an example"
+)
+BLOCK = (
+    "the others are right: what do these share? A gate, a head, a step in time, a group, a slice"
+)
+RUN = "the others are right: which array lies there? `shapes` gives them names in the report"
+SYMMETRIC = (
+    "the others are right: a matrix taken for symmetric (each pair counted twice, or once), taken "
+    "transposed, or with a triangle left out"
+)
+RANGE = (
+    "the others are right: a slope that depends on the sign or the size of its input (a ReLU's "
+    "negative side, a mask, a threshold, a clip)"
+)
