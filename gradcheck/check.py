@@ -14,6 +14,7 @@ from gradcheck.explaining.columns import explain
 from gradcheck.explaining.upstream import upstream_findings
 from gradcheck.judging.entries import check_entries
 from gradcheck.judging.search import check_directions
+from gradcheck.judging.sight import typical_entries
 from gradcheck.judging.table import CheckedArray, Entries, Verdict
 from gradcheck.measuring.layer import Layer, in_the_words_of_a_layer
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
@@ -309,43 +310,49 @@ def _check(
     expected = 2 * parameters.size + 20 if method == "entries" else 30
     with sharing(evaluator, workers), showing(evaluator, progress, expected):
         noise = estimate_noise(evaluator, rng)
+        sizes = typical_entries(evaluator, analytic, noise)
+        typical = [size for size, _ in sizes]
         if method == "entries":
-            checked = check_entries(evaluator, analytic, noise, rtol=rtol, atol=atol, step=step)
-            search = None
-        else:
-            search = check_directions(
-                evaluator, analytic, noise, rtol=rtol, atol=atol, rng=rng, max_wrong=max_wrong
+            judged = check_entries(
+                evaluator, analytic, noise, rtol=rtol, atol=atol, step=step, typical=typical
             )
-            checked = search.checked
+        else:
+            judged = check_directions(
+                evaluator,
+                analytic,
+                noise,
+                rtol=rtol,
+                atol=atol,
+                rng=rng,
+                max_wrong=max_wrong,
+                typical=typical,
+            )
     evaluator.finish()
-    names = parameters.names
-    if search is None:
-        resolution = {names[c.array]: c.resolution() for c in checked}
-    else:
-        resolution = dict(zip(names, search.resolution, strict=True))
-    explained = search is None or search.explained
-    agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
-    blind = list(resolution.values()) if search else [0.0] * len(analytic)
-    vouched = search.vouched if search else [np.full(a.size, True) for a in analytic]
-    findings, notes = explain(evaluator, grad, analytic, checked, blind, vouched)
+    # What is zero by nature has no sign: it is enough that a wrong slope would have shown.
+    told = zip(parameters.names, judged.resolution, judged.signs, sizes, strict=True)
+    blind = tuple(n for n, error, sign, (_, zero) in told if not (sign or (zero and error < 1)))
+    agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in judged.checked)
+    blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
+    findings, notes = explain(evaluator, grad, analytic, judged.checked, blurred, judged.vouched)
     return GradientReport(
-        passed=agree and explained,
-        explained=explained,
-        entries=Entries(parameters, checked),
+        passed=agree and judged.explained,
+        explained=judged.explained,
+        entries=Entries(parameters, judged.checked),
         findings=findings,
         nfev=evaluator.nfev,
         method=method,
-        resolution=resolution,
-        complete=search is None or search.complete,
+        resolution=dict(zip(parameters.names, judged.resolution, strict=True)),
+        blind=blind,
+        complete=judged.complete,
         size=parameters.size,
         rtol=rtol,
         eps=eps,
         notes=(
-            *(search.notes if search else ()),
+            *judged.notes,
             *notes,
             f"{evaluator.nfev:,} calls of `fun`; method {method!r}, {why}.",
         ),
-        search=tuple(search.trace) if search else (),
+        search=tuple(judged.trace),
     )
 
 

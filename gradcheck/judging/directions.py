@@ -15,7 +15,7 @@ import numpy as np
 
 from gradcheck.judging.judge import SURE, Claim, examine
 from gradcheck.judging.regions import PIECE, Region
-from gradcheck.judging.table import Reason, Verdict
+from gradcheck.judging.table import Reason, SearchStep, Verdict
 from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.noise import random_weights
 from gradcheck.measuring.parameters import Array
@@ -30,24 +30,6 @@ from gradcheck.measuring.slopes import (
 )
 
 ROUNDINGS = 10  # of each entry of the gradient that are no error of it
-
-
-class SearchStep(NamedTuple):
-    """One measurement along a random direction, on the way to the wrong entries.
-
-    `residual` is the error of the gradient along the direction, in the region `where` of `size`
-    entries, and `allowed` what it may be; `active` is True where something there is wrong. Where
-    the direction was multiplied by a ramp along the `ramp` ("arrays", "rows" or "columns") of the
-    region, `ratio` is the residual over that without: of one wrong entry, its place on the ramp.
-    """
-
-    where: str
-    size: int
-    residual: float
-    allowed: float
-    active: bool
-    ramp: str = ""
-    ratio: float = math.nan
 
 
 class Residual(NamedTuple):
@@ -86,6 +68,7 @@ class Problem(NamedTuple):
     noise: float
     rtol: float
     atol: float
+    typical: Sequence[float]  # sizes of entries, to which a resolution is relative
     trace: list[SearchStep]
 
 
@@ -184,7 +167,7 @@ class Direction:
     def relative(self, k: int, change: float) -> float:
         """Return which error in one entry makes such a change for certain, in typical entries."""
         d, g, p = self.weights[k], self.problem.gradient[k], self.problem
-        typical = math.sqrt(float(np.dot(g, g)) / (g.size or 1))
+        typical = p.typical[k]
         least = float(np.min(np.abs(d), where=d != 0, initial=math.inf))
         # Looked at alone, an entry is allowed `rtol` of its size, and the rounding of the loss.
         allowed = p.rtol * float(np.max(np.abs(g), initial=0.0)) + 30 * p.noise / least

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradcheck.judging.judge import SURE, Claim, examine
-from gradcheck.judging.table import CheckedArray, Reason, Verdict
+from gradcheck.judging.table import CheckedArray, Judged, Reason, Verdict
 from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.parameters import Array, Nudge
 from gradcheck.measuring.slopes import (
@@ -34,7 +34,8 @@ def check_entries(
     rtol: float,
     atol: float,
     step: float | None,
-) -> list[CheckedArray]:
+    typical: Sequence[float],
+) -> Judged:
     """Check every entry of every array; 2 calls of the loss each where the gradient is right."""
     judges = [
         EntryJudge(evaluator, k, a, noise, rtol=rtol, atol=atol, step=step)
@@ -46,7 +47,10 @@ def check_entries(
         budget = 2 * evaluator.parameters.size + SPARE
         for judge in judges:
             judge.look_twice(budget)
-    return [judge.checked for judge in judges]
+    checked = [judge.checked for judge in judges]
+    resolution = [c.resolution(size) for c, size in zip(checked, typical, strict=True)]
+    vouched = [np.full(a.size, True) for a in analytic]
+    return Judged(checked, resolution, [c.shows_sign() for c in checked], vouched)
 
 
 class EntryJudge:

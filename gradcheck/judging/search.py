@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.judging.directions import Direction, Problem, Residual, SearchStep
+from gradcheck.judging.directions import Direction, Problem, Residual
 from gradcheck.judging.entries import SPARE, EntryJudge
 from gradcheck.judging.regions import Region
-from gradcheck.judging.table import BLIND, CheckedArray, Verdict
+from gradcheck.judging.table import BLIND, CheckedArray, Judged, Verdict
 from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.noise import random_numbers
 from gradcheck.measuring.parameters import Array
@@ -31,19 +31,6 @@ PATIENT = 100_000  # entries of an array that are looked at where directions can
 CLOSER = 64  # so many of a larger one
 CHUNK = 512  # of them at a time: enough may be wrong already
 PATIENCE = 300  # calls that find nothing, until directions give way
-
-
-class Searched(NamedTuple):
-    """What a search found: for each array its resolution, and so on."""
-
-    checked: list[CheckedArray]
-    resolution: list[float]
-    signs: list[bool]  # whether another sign would have shown
-    vouched: list[Array]  # entries that only directions speak for
-    complete: bool
-    explained: bool
-    notes: list[str]
-    trace: list[SearchStep]
 
 
 class Remark(NamedTuple):
@@ -93,12 +80,19 @@ class Looked:
 
     def look(self, k: int, index: Array, count: int = 1 << 30, share: float = 1.0) -> int:
         """Judge some entries to the end; return how many are wrong, of which `count` count."""
-        evaluator, _, noise, rtol, atol, _ = self.problem
+        p = self.problem
         judge = EntryJudge(
-            evaluator, k, self.analytic[k], noise, rtol=rtol, atol=atol, index=index, share=share
+            p.evaluator,
+            k,
+            self.analytic[k],
+            p.noise,
+            rtol=p.rtol,
+            atol=p.atol,
+            index=index,
+            share=share,
         )
         judge.check_all()
-        judge.look_twice(evaluator.nfev + SPARE)
+        judge.look_twice(p.evaluator.nfev + SPARE)
         self.open[k][index] = False
         self.checked.append(judge.checked)
         wrong = int(np.count_nonzero(judge.checked.verdict == Verdict.WRONG))
@@ -254,14 +248,15 @@ def check_directions(
     atol: float,
     rng: Any,
     max_wrong: int,
-) -> Searched:
+    typical: Sequence[float],
+) -> Judged:
     """Draw directions until two in a row are clean; search wherever one is not.
 
     Then each array that they saw too blurred gets a direction of its own; and where directions
     cannot judge, at kinks, at edges and where no entry explains them, its entries are looked at.
     """
     finite = [a if np.all(np.isfinite(a)) else np.where(np.isfinite(a), a, 0) for a in analytic]
-    problem = Problem(evaluator, finite, noise, rtol, atol, [])
+    problem = Problem(evaluator, finite, noise, rtol, atol, typical, [])
     looked = Looked(problem, analytic, random_numbers(rng), max_wrong)
     arrays, sights = range(len(analytic)), [Sight(None)]
 
@@ -298,13 +293,13 @@ def check_directions(
             if not came and look(k, k + 1) is None:
                 looked.look(k, looked.some(Region.of(looked.shapes, k, k + 1), TASTE), 0)
     resolution, signs = [], []
-    for k, g in enumerate(finite):
+    for k in arrays:
         mine = [c for c in looked.checked if c.array == k]
         missed = [remark.missed for remark in looked.remarks if remark.array == k]
         along = [sharp(k)] if np.any(looked.open[k]) else []
-        resolution.append(max([0.0, *along, *missed, *(c.resolution(g) for c in mine)]))
-        signs.append(any(k in sight.signs for sight in sights) or any(map(_shows_sign, mine)))
-    return Searched(
+        resolution.append(max([0.0, *along, *missed, *(c.resolution(typical[k]) for c in mine)]))
+        signs.append(any(k in sight.signs for sight in sights) or any(c.shows_sign() for c in mine))
+    return Judged(
         looked.checked,
         resolution,
         signs,
@@ -314,8 +309,3 @@ def check_directions(
         notes,
         problem.trace,
     )
-
-
-def _shows_sign(c: CheckedArray) -> bool:
-    resolved = c.verdict != Verdict.UNRESOLVED
-    return bool(np.any(np.abs(c.analytic + c.numerical) > c.allowed + c.error, where=resolved))

@@ -75,6 +75,24 @@ class Entry(NamedTuple):
     reason: str
 
 
+class SearchStep(NamedTuple):
+    """One measurement along a random direction, on the way to the wrong entries.
+
+    `residual` is the error of the gradient along the direction, in the region `where` of `size`
+    entries, and `allowed` what it may be; `active` is True where something there is wrong. Where
+    the direction was multiplied by a ramp along the `ramp` ("arrays", "rows" or "columns") of the
+    region, `ratio` is the residual over that without: of one wrong entry, its place on the ramp.
+    """
+
+    where: str
+    size: int
+    residual: float
+    allowed: float
+    active: bool
+    ramp: str = ""
+    ratio: float = math.nan
+
+
 @dataclass
 class CheckedArray:
     """The entries of one array that were looked at, as columns."""
@@ -97,23 +115,23 @@ class CheckedArray:
         reason = np.full(n, Reason.GRADIENT, dtype=np.uint8)
         return cls(array, index, analytic, numerical, error, allowed, verdict, reason)
 
-    def resolution(self, gradient: Array | None = None) -> float:
+    def resolution(self, typical: float) -> float:
         """Return the smallest error in one entry that would have been seen, in typical entries.
 
-        Typical of those in `gradient`; by default of those looked at, by their larger value.
+        On a kink, an error as large as the gap between its two slopes may not be seen.
         """
-        # Kinks, and what could not be resolved, are said entry by entry.
-        smooth = np.isin(self.verdict, (Verdict.AGREE, Verdict.WRONG)) & np.isfinite(self.analytic)
-        if not np.any(smooth):
-            return math.inf if np.any(self.verdict == Verdict.UNRESOLVED) else 0.0
-        with np.errstate(all="ignore"):
-            if gradient is None:
-                gradient = np.fmax(np.abs(self.analytic.astype(float)), np.abs(self.numerical))
-                gradient = gradient[smooth]
-            typical = float(np.linalg.norm(gradient)) / math.sqrt(gradient.size)
-            # The slope may be off by its bar as well, and take the side of the error.
-            blind = float(np.max(self.allowed[smooth] + self.error[smooth]))
-        return blind / typical if typical else math.inf
+        resolved = (self.verdict != Verdict.UNRESOLVED) & np.isfinite(self.analytic)
+        if not np.any(resolved):
+            return math.inf if self.index.size else 0.0
+        # The slope may be off by its bar, and take the side of the error; and bars are estimates.
+        seen = float(np.max(self.allowed[resolved] + 2 * self.error[resolved]))
+        return seen / typical if typical else math.inf
+
+    def shows_sign(self) -> bool:
+        """Whether the negative of these entries would have been called wrong."""
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(self.analytic + self.numerical) > self.allowed + self.error
+        return bool(np.any(apart & (self.verdict != Verdict.UNRESOLVED)))
 
     def badness(self) -> Floats:
         """Return a number to sort by: the verdict, and in what failed, the relative error.
@@ -126,6 +144,19 @@ class CheckedArray:
         relative_error = np.where(np.isnan(relative_error), 2.0, relative_error)
         failed = self.verdict != Verdict.AGREE
         return self.verdict - np.where(failed, relative_error / 3, 0.0)
+
+
+class Judged(NamedTuple):
+    """All that was looked at, and what could have been seen: per array where it is a list."""
+
+    checked: list[CheckedArray]
+    resolution: list[float]  # the smallest error in one entry that would have shown
+    signs: list[bool]  # whether another sign would have shown
+    vouched: list[Array]  # entries that only directions speak for
+    complete: bool = True
+    explained: bool = True  # False where the gradient is off, but in no entry that is known
+    notes: Sequence[str] = ()
+    trace: Sequence[SearchStep] = ()
 
 
 class Entries(Sequence[Entry]):

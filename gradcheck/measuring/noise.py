@@ -13,8 +13,9 @@ from gradcheck.measuring.slopes import Floats, Line, direction_line, typical_siz
 UNEVEN = (1.0, 1.81, 3.05, 4.27, 4.93, 6.12, 7.0)  # where noise is looked for, in spacings
 APART = 1e-6  # the spacing, of the size of a parameter: numbers in float32 move on over it
 NEAR = 1e-10  # the spacing where the loss bends over such a distance
-QUIET = 3.0  # roundings of the loss: less noise than that is nothing but rounding
+QUIET = 10.0  # roundings of the loss: less noise than that is nothing but rounding
 LOUD = 300.0  # times the noise of rounding: then it is worth another look
+FAR = (1.0, 30.0)  # in sizes of the parameters: steps at which a loss moves if it ever does
 PLATEAU = 0.01  # of the size of a parameter; a loss that stands still for longer is not rounded
 
 
@@ -52,6 +53,20 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
             noise, evaluator.other_noise = levels if stairs else levels[::-1]
             return noise
     return noise
+
+
+def stands_still(evaluator: Evaluator, array: int, noise: float) -> bool:
+    """Whether the loss never moves with an array, as with a bias before a batch norm: it cancels.
+
+    Where it only seems so, since units are saturated or dead, at a minimum, or beside larger terms,
+    the loss moves at steps as large as the parameters or larger.
+    """
+    x = evaluator.parameters.x0[array]
+    weights = random_weights(random_numbers(None), x.size) * typical_sizes(x)
+    line = direction_line(evaluator, [(array, slice(None), weights)])
+    moved = line([sign * far for far in FAR for sign in (1, -1)])
+    # Larger numbers cancel with larger roundings.
+    return all(abs(f - evaluator.at_x0) <= LOUD * (1 + abs(t)) * noise for t, f in moved)
 
 
 def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:

@@ -221,8 +221,10 @@ class Ladder:
 
     def closest(self, e: Estimate) -> bool:
         """Whether no smaller step would tell more of the kink of an estimate: noise hides it."""
-        lowest = self.rungs[min(self.rungs)]
-        return lowest.step <= e.step and lowest.bar >= e.kink / 16
+        exponent = min(self.rungs)
+        lowest = self.rungs[exponent]
+        at_noise = lowest.bar >= e.kink / 16 or exponent <= self._floor
+        return lowest.step <= e.step and at_noise
 
     def bend(self, distance: float) -> float:
         """Return by how much the slope changes over a distance: by no more than kinks allow."""

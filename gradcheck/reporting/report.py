@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.explaining.hypotheses import Finding
-from gradcheck.judging.directions import SearchStep
-from gradcheck.judging.table import Entries, Entry, Verdict
+from gradcheck.judging.table import Entries, Entry, SearchStep, Verdict
 from gradcheck.reporting import text
 
 
@@ -40,7 +39,7 @@ class GradientReport:
         relative to the typical (root-mean-square) entry of that array. Infinite where the array
         shows nothing to compare with.
     blind : tuple of str
-        The arrays of which a pass says nothing: their resolution is 1 or worse.
+        The arrays of which nothing could be told: a gradient of another sign would have passed.
     complete : bool
         False where the search for wrong entries stopped early; the text says at what.
     explained : bool
@@ -75,6 +74,7 @@ class GradientReport:
     size: int
     rtol: float
     eps: float
+    blind: tuple[str, ...] = ()
     explained: bool = True
     notes: tuple[str, ...] = ()
     search: tuple[SearchStep, ...] = ()
@@ -88,11 +88,6 @@ class GradientReport:
     def unresolved(self) -> tuple[Entry, ...]:
         """The entries whose slope cannot be had; no proof against the gradient."""
         return tuple(self.entries[i] for i in self.entries.worst(Verdict.UNRESOLVED))
-
-    @cached_property
-    def blind(self) -> tuple[str, ...]:
-        """The arrays of which a pass says nothing: any gradient of that size would have passed."""
-        return tuple(name for name, r in self.resolution.items() if r >= 1)
 
     @cached_property
     def counts(self) -> dict[Verdict, int]:

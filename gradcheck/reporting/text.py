@@ -153,11 +153,11 @@ def footnotes(report: GradientReport) -> Iterator[str]:
     told = report.resolution if report.complete else {}
     blind = {name: r for name, r in told.items() if r > BLIND}
     wrong = report.arrays_with(Verdict.WRONG)
-    if dead := [name for name, r in blind.items() if math.isinf(r) and name not in wrong]:
+    if dead := [name for name in report.blind if name not in wrong]:
         where = ", ".join(name or "the gradient" for name in dead)
         yield f"Nothing to tell right from wrong in {where}: no slope rises above noise."
     for name, r in blind.items():
-        if math.isfinite(r):
+        if math.isfinite(r) and name not in dead:
             size = f"{100 * r:.0f} % of" if r < 2 else f"{r:,.0f} times"
             yield (
                 f"An error in one entry{' of ' + name if name else ''} below {size} the "

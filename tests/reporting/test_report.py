@@ -190,6 +190,7 @@ def test_what_could_not_have_been_seen_is_said_by_name() -> None:
     report = check_gradient(fun, right, x0)
     assert report.passed
     assert report.resolution["small"] > 0.1 > report.resolution["large"]
+    assert report.blind == ("small",)
     assert "small" in str(report).split("verdict")[1].replace("small[", "")
 
 
