@@ -124,7 +124,7 @@ class CheckedArray:
         if not np.any(resolved):
             return math.inf if self.index.size else 0.0
         # The slope may be off by its bar, and take the side of the error; and bars are estimates.
-        seen = float(np.max(self.allowed[resolved] + 2 * self.error[resolved]))
+        seen = float(np.max(self.allowed[resolved] + 3 * self.error[resolved]))
         return seen / typical if typical else math.inf
 
     def shows_sign(self) -> bool:

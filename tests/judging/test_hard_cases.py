@@ -9,7 +9,7 @@ import pytest
 from gradcheck import check_gradient
 
 
-@pytest.mark.parametrize("error", [2.0, 0.5, 0.1])
+@pytest.mark.parametrize("error", [2.0, 0.5, 0.2])
 def test_an_error_in_a_tiny_float32_weight_is_seen_along_directions(error: float) -> None:
     w = np.random.default_rng(0).normal(size=3000).astype(np.float32)
     smallest = int(np.abs(w).argmin())
