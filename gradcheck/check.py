@@ -14,7 +14,7 @@ from gradcheck.explaining.columns import explain
 from gradcheck.explaining.upstream import upstream_findings
 from gradcheck.judging.entries import check_entries
 from gradcheck.judging.search import check_directions
-from gradcheck.judging.sight import typical_entries
+from gradcheck.judging.sight import typical_entries, zero_note
 from gradcheck.judging.table import CheckedArray, Entries, Verdict
 from gradcheck.measuring.layer import Layer, in_the_words_of_a_layer
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
@@ -330,7 +330,8 @@ def _check(
     evaluator.finish()
     # What is zero by nature has no sign: it is enough that a wrong slope would have shown.
     told = zip(parameters.names, judged.resolution, judged.signs, sizes, strict=True)
-    blind = tuple(n for n, error, sign, (_, zero) in told if not (sign or (zero and error < 1)))
+    unsigned = {name: zero and error < 1 for name, error, sign, (_, zero) in told if not sign}
+    blind = tuple(name for name, zero in unsigned.items() if not zero)
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in judged.checked)
     blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
     findings, notes = explain(evaluator, grad, analytic, judged.checked, blurred, judged.vouched)
@@ -350,6 +351,7 @@ def _check(
         notes=(
             *judged.notes,
             *notes,
+            *zero_note([name for name, zero in unsigned.items() if zero], eps),
             f"{evaluator.nfev:,} calls of `fun`; method {method!r}, {why}.",
         ),
         search=tuple(judged.trace),

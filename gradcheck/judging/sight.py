@@ -35,3 +35,16 @@ def typical_entries(
         zero = slope * size < rounding and stands_still(evaluator, k, noise)
         typical.append((0.1 * whole / size if zero else slope, zero))
     return typical
+
+
+def zero_note(names: Sequence[str], eps: float) -> list[str]:
+    """Say of which arrays only that much is known, that they are zero."""
+    if not names:
+        return []
+    where = ", ".join(name or "the gradient" for name in names)
+    text = (
+        f"{where}: zero beside the other slopes on both sides, and the loss stands still. A wrong "
+        "slope would have shown; the sign of what is below rounding would not."
+    )
+    float64 = " A check in float64 (`dtype=float`) would tell more." if eps > 1e-10 else ""
+    return [text + float64]

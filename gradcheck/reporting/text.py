@@ -170,7 +170,7 @@ def footnotes(report: GradientReport) -> Iterator[str]:
             "The smallest error in one entry that would have been seen: "
             f"{order(told[worst])} of a typical entry{place}."
         )
-    if report.eps > 1e-10 and (blind or report.blind or report.unresolved or _by_little(report)):
+    if report.eps > 1e-10 and (report.blind or report.unresolved or _by_little(report)):
         precision = PRECISIONS.get(report.eps, "low precision")
         yield f"{precision} takes part: a check in float64 (`dtype=float`) would tell."
     yield from report.notes

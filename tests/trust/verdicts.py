@@ -32,7 +32,7 @@ Verdict = tuple[str, list[Any]]  # what was checked; verdict, details, calls
 
 def said(fun: Any, grad: Any, x0: Any, args: Any, method: Method) -> list[Any]:
     try:
-        report = check_gradient(fun, grad, x0, args=args, method=method)  # type: ignore[arg-type]
+        report = check_gradient(fun, grad, x0, args=args, method=method)
     except Exception as raised:
         return ["raised", repr(raised), 0]
     verdict = "passed" if report.passed else "wrong" if report.wrong else "unresolved"
