@@ -30,7 +30,7 @@ error, is not a pass.
 
 The limits are those of their authors.
 [CS231n](https://cs231n.github.io/neural-networks-3/#gradcheck) says that an entry above 1e-2 is probably wrong, and that
-1e-4 is usually fine where there are kinks. It also says to try other steps where a check fails, which nobody did
+1e-4 is usually fine where there are kinks, and too high where there are none. It also says to try other steps where a check fails, which nobody did
 here. The exercise of [deeplearning.ai](https://www.coursera.org/learn/deep-neural-network) draws the line at 2e-7, and the
 lecture looks closely from 1e-5 on.
 [SciPy](https://docs.scipy.org/doc/scipy/reference/generated/scipy.optimize.check_grad.html) leaves the limit to you: these
