@@ -3,7 +3,8 @@
 A block is a fence that begins with ```` ```python exec="true" ````. Its options: `session="name"`
 (blocks of one page with the same session share their names, others start with none),
 `raises="ValueError"` (the block shows this error), `html="true"` (what it prints is HTML),
-`fold="true"` (the code is folded, below what it shows), `title`, `hl_lines`, `linenums`.
+`fold="true"` (the code is folded, below what it shows), `edit="open"` (the reader is to edit it),
+`title`, `hl_lines`, `linenums`.
 
 A line `{{ generated: bugs }}` becomes what `generated/bugs.py` prints, which may hold such blocks.
 """
@@ -23,6 +24,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import editors
 from fences import LOOK, Block, parse
 from markdown_exec import MarkdownConverter, code_block, formatters
 from markupsafe import Markup
@@ -52,6 +54,11 @@ def on_config(config: Any) -> None:
     formatters["python"] = show
 
 
+def on_files(files: Any, *, config: Any) -> None:
+    """Add what runs blocks in the page, if it is to be had."""
+    editors.prepare(files, config)
+
+
 @event_priority(100)
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
     """Run the page's blocks, and put a mark where each is to be shown."""
@@ -64,9 +71,11 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
     blocks = [part for part in parts if isinstance(part, Block)]
     if SWITCHED_ON and blocks:
         page.meta["versions"] = page.meta.get("versions", {}) | run(name, blocks)
-    for block in blocks:
+    for number, block in enumerate(blocks):
         if block.failure:
             fail(name, block.line, block.failure)
+        elif "edit" in block.options and (obstacle := editors.obstacle(number, blocks)):
+            fail(name, block.line, f"cannot be run in the page: {obstacle}")
         report.append(
             task(block) | {"page": name, "output": block.output, "seconds": block.seconds}
         )
@@ -195,7 +204,8 @@ def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdow
         shown += Markup(f"<details><summary>The code of this figure</summary>{code}</details>")
     else:
         shown = code + shown
-    return Markup(f'<div class="executed" data-block="{id}"{copied(int(id))}>{shown}</div>')
+    about = copied(int(id)) + editors.attributes(int(id), current)
+    return Markup(f'<div class="executed" data-block="{id}"{about}>{shown}</div>')
 
 
 def copied(number: int) -> str:
@@ -221,7 +231,9 @@ def wrapped(text: str, length: int) -> str:
 
 
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:
-    """Hold that each block is to be seen."""
+    """Hold that each block is to be seen; load what runs it in the page."""
+    if " data-run=" in content:
+        page.meta.setdefault("scripts", []).append("assets/js/run.js")
     name = f"docs/{page.file.src_uri}"
     seen = re.sub(r"<!--.*?-->|<(pre|code)\b.*?</\1>", "", content, flags=re.DOTALL)
     for number, block in enumerate(current):

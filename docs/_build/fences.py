@@ -16,7 +16,7 @@ OPENING = re.compile(
 INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)")
 OPTION = re.compile(r'\s+([\w-]+)="([^"]*)"')
 LOOK = {"title", "hl_lines", "linenums"}
-BEHAVIOUR = {"exec", "session", "raises", "html", "fold"}
+BEHAVIOUR = {"exec", "session", "raises", "html", "fold", "edit"}
 
 
 @dataclass
@@ -100,5 +100,7 @@ def _mistakes(opening: re.Match[str], options: dict[str, str]) -> Iterator[str]:
         yield f"unknown option `{option}` in the fence: known are {', '.join(sorted(known))}"
     if {options.get(switch, "true") for switch in ("exec", "html", "fold")} != {"true"}:
         yield '`exec`, `html` and `fold` know one value: "true"'
+    if options.get("edit", "open") != "open":
+        yield '`edit` knows one value: "open"'
     if "exec" in options and opening["language"] != "python":
         yield f"only python is executed, not `{opening['language']}`"

@@ -2,15 +2,18 @@
 const scrolling = ".output, .figure, div.formula, .md-typeset__scrollwrap, pre > code"
 let waiting = false
 
-const name = () => {
+const entitle = () => {
   document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search")
-  document.querySelectorAll(".md-code__nav").forEach((nav, number) =>
-    nav.setAttribute("aria-label", `Code block ${number + 1}`))
+  document
+    .querySelectorAll(".md-code__nav")
+    .forEach((nav, number) => nav.setAttribute("aria-label", `Code block ${number + 1}`))
 }
 
 const reach = () => {
   waiting = false
-  for (const box of document.querySelectorAll(scrolling))
+  /** @type {NodeListOf<HTMLElement>} */
+  const boxes = document.querySelectorAll(scrolling)
+  for (const box of boxes)
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0
     else box.removeAttribute("tabindex")
 }
@@ -20,7 +23,10 @@ const soon = () => {
   waiting = true
 }
 
-const both = () => { name(); soon() }  // names at once, for no one may meet two that are alike
+const both = () => {
+  entitle() // at once, for no one may meet two that are alike
+  soon()
+}
 
 new MutationObserver(both).observe(document.body, { childList: true, subtree: true })
 addEventListener("resize", soon)

@@ -1,0 +1,130 @@
+// Blocks that a reader can edit and run in the page. Nothing is loaded before somebody asks for it.
+import { compared, element, output } from "./output.js"
+import { run, started, stop } from "./python.js"
+
+/** @typedef {{ box: HTMLElement, number: number, session: string, code: string }} Cell */
+
+/** A block as it stands in the page. @param {HTMLElement} box @returns {Cell} */
+const cell = (box) => ({
+  box,
+  number: Number(box.dataset.block) + 1,
+  session: box.dataset.session ?? "",
+  code: (box.querySelector("pre code")?.textContent ?? "").replace(/\n$/, ""),
+})
+
+/** @param {Cell} cell */
+const block = ({ box, number, code }) => ({ number, code, raises: box.dataset.raises ?? "" })
+
+const SAID = {
+  error: "An error.",
+  stopped: "Stopped.",
+  dead: "Python itself broke down. It starts anew.",
+}
+
+/** What to do where Python cannot start. */
+const sorry = () => {
+  const links = [...document.querySelectorAll(".about a[download]")]
+  const script = links.find((link) => link.textContent?.startsWith("script"))?.cloneNode()
+  script?.appendChild(new Text("Download the code of this page"))
+  const way = script ? [script, " and run it on your machine."] : []
+  return ["Python cannot be loaded here. Is there a network? ", ...way]
+}
+
+/** Let the reader edit a block. @param {Cell} me */
+const addButtons = (me) => {
+  const { box, number, session } = me
+  const frame = /** @type {HTMLElement} */ (box.querySelector(".highlight"))
+  const notebook = box.closest("[data-notebook]") !== null
+  /** @type {import("./editor.js").Editor | undefined} */
+  let editor
+  let original = me.code
+  let printed = box.querySelector(".output")
+  let shown = printed
+  let busy = false
+
+  /** @param {string} textContent @param {() => void} onclick */
+  const button = (textContent, onclick) =>
+    element("button", { type: "button", textContent, onclick, hidden: true })
+  const go = button("Edit and run", () => execute())
+  const halt = button("Stop", () => stop("stopped"))
+  const reset = button("Reset", () => restore())
+  const status = element("span", { role: "status" })
+  const bar = element("div", { className: "run" }, go, halt, reset, status)
+  go.hidden = false
+  frame.after(bar)
+
+  /** Show one button in place of another. @param {HTMLElement} from @param {HTMLElement} to */
+  const swap = (from, to) => {
+    const focused = document.activeElement === from
+    from.hidden = true
+    to.hidden = false
+    if (focused) to.focus()
+  }
+
+  /** @param {Element | null} next */
+  const show = (next) => {
+    shown?.remove()
+    if (next) bar.after(next)
+    shown = next
+  }
+
+  const open = async () => {
+    const module = await import("./editor.js")
+    if (editor) return
+    const label = `Python code, block ${number}. Ctrl+Enter runs it. Escape, then Tab leaves it.`
+    editor = module.open(frame, me.code, {
+      label,
+      run: () => execute(),
+      change: (code) => {
+        me.code = code
+        box.dispatchEvent(new Event("edited"))
+      },
+    })
+    frame.querySelector("pre")?.setAttribute("hidden", "")
+    go.textContent = "Run"
+    reset.hidden = false
+    editor.focus()
+  }
+
+  const execute = async () => {
+    if (busy) return
+    busy = true
+    try {
+      await open()
+      swap(go, halt)
+      status.textContent = started() ? "Running…" : "Starting Python: 9 MB, once…"
+      const before = cells.filter(
+        (one) => session && one.session === session && one.number < number,
+      )
+      const blocks = [...before, me].map(block)
+      /** @type {import("./output.js").Part[]} */
+      const parts = []
+      const how = await run({ session, notebook, blocks }, (kind, text) => {
+        parts.push({ kind, text })
+        show(output(parts, false))
+      })
+      if (!parts.length) show(null)
+      else if (how === "error") show(output(parts, true))
+      const text = parts.map((part) => part.text).join("")
+      status.textContent = how === "done" ? compared(printed?.textContent ?? "", text) : SAID[how]
+    } catch (error) {
+      console.info(error)
+      status.replaceChildren(...sorry())
+    } finally {
+      busy = false
+      swap(halt, go)
+    }
+  }
+
+  const restore = () => {
+    me.code = original
+    if (editor) editor.code = original
+    show(printed)
+    status.textContent = ""
+  }
+}
+
+const cells = [...document.querySelectorAll(".executed")].map((box) =>
+  cell(/** @type {HTMLElement} */ (box)),
+)
+for (const me of cells) if (me.box.dataset.run !== undefined) addButtons(me)
