@@ -54,9 +54,10 @@ def packed() -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packing:
         for package in (HERE.parents[1] / "gradcheck", HERE / "in_page"):
-            for file in sorted(package.rglob("*.py")):
+            for file in sorted(package.rglob("*.*")):
                 name = file.relative_to(package.parent).as_posix()
-                packing.writestr(zipfile.ZipInfo(name), file.read_bytes(), zipfile.ZIP_DEFLATED)
+                if "__pycache__" not in name:
+                    packing.writestr(zipfile.ZipInfo(name), file.read_bytes(), zipfile.ZIP_DEFLATED)
     return archive.getvalue()
 
 

@@ -2,15 +2,14 @@
 import { compared, element, output } from "./output.js"
 import { run, started, stop } from "./python.js"
 
-/** @typedef {{ box: HTMLElement, number: number, session: string, code: string }} Cell */
+/** @typedef {{ box: HTMLElement, number: number, session: string, original: string, code: string }} Cell */
 
 /** A block as it stands in the page. @param {HTMLElement} box @returns {Cell} */
-const cell = (box) => ({
-  box,
-  number: Number(box.dataset.block) + 1,
-  session: box.dataset.session ?? "",
-  code: (box.querySelector("pre code")?.textContent ?? "").replace(/\n$/, ""),
-})
+const cell = (box) => {
+  const { block, session } = box.dataset
+  const original = (box.querySelector("pre code")?.textContent ?? "").replace(/\n$/, "")
+  return { box, number: Number(block) + 1, session: session ?? "", original, code: original }
+}
 
 /** @param {Cell} cell */
 const block = ({ box, number, code }) => ({ number, code, raises: box.dataset.raises ?? "" })
@@ -37,7 +36,6 @@ const addButtons = (me) => {
   const notebook = box.closest("[data-notebook]") !== null
   /** @type {import("./editor.js").Editor | undefined} */
   let editor
-  let original = me.code
   let printed = box.querySelector(".output")
   let shown = printed
   let busy = false
@@ -93,10 +91,11 @@ const addButtons = (me) => {
       await open()
       swap(go, halt)
       status.textContent = started() ? "Running…" : "Starting Python: 9 MB, once…"
-      const before = cells.filter(
-        (one) => session && one.session === session && one.number < number,
+      const needed = cells.filter(
+        (one) => one === me || (session && one.session === session && one.number < number),
       )
-      const blocks = [...before, me].map(block)
+      const blocks = needed.map(block)
+      const edited = needed.some((one) => one.code !== one.original)
       /** @type {import("./output.js").Part[]} */
       const parts = []
       const how = await run({ session, notebook, blocks }, (kind, text) => {
@@ -106,7 +105,8 @@ const addButtons = (me) => {
       if (!parts.length) show(null)
       else if (how === "error") show(output(parts, true))
       const text = parts.map((part) => part.text).join("")
-      status.textContent = how === "done" ? compared(printed?.textContent ?? "", text) : SAID[how]
+      const before = printed?.textContent ?? ""
+      status.textContent = how === "done" ? compared(before, text, edited) : SAID[how]
     } catch (error) {
       console.info(error)
       status.replaceChildren(...sorry())
@@ -117,8 +117,8 @@ const addButtons = (me) => {
   }
 
   const restore = () => {
-    me.code = original
-    if (editor) editor.code = original
+    me.code = me.original
+    if (editor) editor.code = me.code
     show(printed)
     status.textContent = ""
   }
