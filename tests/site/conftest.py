@@ -10,16 +10,23 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+from serving import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "docs" / "_build"))  # some of its scripts are tested, and named here
 PAGES = sorted(
     path.relative_to(ROOT / "docs").as_posix()
     for path in (ROOT / "docs").rglob("*.md")
     if "_build" not in path.parts
 )
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 
 
 @dataclass
@@ -79,3 +86,21 @@ def two_sites(tmp_path_factory: pytest.TempPathFactory) -> list[Site]:
 @pytest.fixture(scope="session")
 def site(two_sites: list[Site]) -> Site:
     return two_sites[0]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"needs Chromium at {CHROMIUM}: install it, or set CHROMIUM to where it is")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def address(site: Site) -> Iterator[str]:
+    with serve(site.path) as served:
+        yield served

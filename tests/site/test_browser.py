@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,40 +12,17 @@ from urllib.parse import urlsplit
 import axe_playwright_python
 import pytest
 from conftest import PAGES, Site, finished, mkdocs, small_site
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from serving import serve
+from playwright.sync_api import Browser, Page, expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDTHS = (1280, 390)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ADDRESSES = [re.sub(r"(index)?\.md$|$", "/", page, count=1).lstrip("/") for page in PAGES]
 LOST = "not/here"
-
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(),
-    reason=f"needs Chromium at {CHROMIUM}: install it, or set CHROMIUM to where it is",
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def address(site: Site) -> Iterator[str]:
-    with serve(site.path) as served:
-        yield served
 
 
 @dataclass

@@ -90,6 +90,18 @@ WRONG = {
     "wrong_value": ('```python exec="yes"\nx = 1\n```', 1, "know one value"),
     "braces": ('``` { .python exec="true" }\nx = 1\n```', 1, "cannot read"),
     "language": ('```pyton exec="true"\nx = 1\n```', 1, "only python is executed, not `pyton`"),
+    "edit_value": ('```python exec="true" edit="yes"\nx = 1\n```', 1, "`edit` knows one value"),
+    "edit_scipy": (
+        '```python exec="true" session="a"\nimport scipy\n```\n\n'
+        '```python exec="true" session="a" edit="open"\nx = 1\n```',
+        5,
+        "cannot be run in the page: it needs scipy",
+    ),
+    "edit_html": (
+        '```python exec="true" html="true" edit="open"\nprint(1)\n```',
+        1,
+        "cannot be run in the page: it shows more than text",
+    ),
     "in_comment": ('<!--\n```python exec="true"\nx = 1\n```\n-->', 2, "is not on the page"),
     "not_closed": ('# Page\n\n```python exec="true"\nprint(1)\n', 3, "the fence is not closed"),
     "as_text": ('Look: ` ``python exec="true"`\n\n`` `python exec="true"', 3, "stands in text"),

@@ -68,8 +68,8 @@ class Output(io.TextIOBase):
             self.post("html", look())
 
 
-def run(task: str, post: Callable[[str, str], object]) -> bool:
-    """Run the last of the task's blocks, after those that it builds on; say if all went well.
+def run(task: str, post: Callable[[str, str], object]) -> str:
+    """Run the last of the task's blocks, after those that it builds on; say how that ended.
 
     The blocks of a session that ran just before, in this order, are not run again.
     """
@@ -84,7 +84,7 @@ def run(task: str, post: Callable[[str, str], object]) -> bool:
             failure = execute(before, module, Output(lambda *_: None))
             if failure:
                 post("text", f"Block {before['number']}, which this one builds on:\n{failure}")
-                return False
+                return "error"
     output = Output(post)
     if notebook:
         vars(module)["print"] = output.print
@@ -92,9 +92,9 @@ def run(task: str, post: Callable[[str, str], object]) -> bool:
     output.flush()
     if failure:
         post("text", failure)
-        return False
+        return "cut" if failure is CUT else "error"
     sessions[session] = module, [*codes, block["code"]]
-    return True
+    return "done"
 
 
 def execute(block: dict[str, Any], module: ModuleType, output: Output) -> str:

@@ -32,7 +32,7 @@ export const open = (parent, doc, { label, run, change }) => {
       codemirror.pythonLanguage,
       codemirror.syntaxHighlighting(codemirror.classHighlighter),
       EditorState.tabSize.of(4),
-      EditorView.contentAttributes.of({ "aria-label": label }),
+      EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
       EditorView.updateListener.of((/** @type {any} */ update) => {
         if (update.docChanged) change(update.state.doc.toString())
       }),

@@ -44,7 +44,7 @@ export const output = (parts, error) => {
 }
 
 /** Leave out numbers and the width of columns. @param {string} text */
-const words = (text) => text.replace(/\d+\.?\d*(e[-+]?\d+)?/g, "#").replace(/\s+/g, " ")
+const words = (text) => text.replace(/<?\d+\.?\d*(e[-+]?\d+)?/g, "#").replace(/\s+/g, " ")
 
 /**
  * Say how an output compares with the printed one.

@@ -1,7 +1,7 @@
 // Python for this page, in one worker that starts with the first run.
 /** @typedef {{ number: number, code: string, raises: string }} Block */
 /** @typedef {{ session: string, notebook: boolean, blocks: Block[] }} Task */
-/** @typedef {"done" | "error" | "stopped" | "dead"} Outcome */
+/** @typedef {"done" | "error" | "cut" | "stopped" | "dead"} Outcome */
 /** @typedef {(kind: "text" | "html", text: string) => void} Show */
 
 /** @type {{ worker: Worker, ready: Promise<void> } | undefined} */

@@ -16,6 +16,7 @@ const block = ({ box, number, code }) => ({ number, code, raises: box.dataset.ra
 
 const SAID = {
   error: "An error.",
+  cut: "Stopped: that was too much.",
   stopped: "Stopped.",
   dead: "Python itself broke down. It starts anew.",
 }
@@ -79,17 +80,29 @@ const addButtons = (me) => {
       },
     })
     frame.querySelector("pre")?.setAttribute("hidden", "")
+    for (const name of ["tabindex", "role", "aria-multiline", "aria-label"])
+      frame.removeAttribute(name)
     go.textContent = "Run"
     reset.hidden = false
     editor.focus()
+  }
+
+  /** The block is an editor from the start: it opens as soon as somebody comes to it. */
+  const invite = () => {
+    frame.tabIndex = 0
+    frame.role = "textbox"
+    frame.ariaMultiLine = "true"
+    frame.ariaLabel = `Python code, block ${number}, to be edited`
+    frame.onfocus = () => open().catch(() => status.replaceChildren(...sorry()))
+    go.textContent = "Run"
   }
 
   const execute = async () => {
     if (busy) return
     busy = true
     try {
-      await open()
       swap(go, halt)
+      await open()
       status.textContent = started() ? "Running…" : "Starting Python: 9 MB, once…"
       const needed = cells.filter(
         (one) => one === me || (session && one.session === session && one.number < number),
@@ -122,6 +135,8 @@ const addButtons = (me) => {
     show(printed)
     status.textContent = ""
   }
+
+  if (box.dataset.run === "open") invite()
 }
 
 const cells = [...document.querySelectorAll(".executed")].map((box) =>
