@@ -162,7 +162,9 @@ def test_nothing_is_loaded_before_the_click_and_little_after(page: Page, address
     asked: list[Any] = []
     page.on("response", lambda response: asked.append(response))
     block = opened(page, address)
-    assert [one.url for one in asked if re.search("pyodide|codemirror|editor|js/worker", one.url)] == []
+    assert [
+        one.url for one in asked if re.search("pyodide|codemirror|editor|js/worker", one.url)
+    ] == []
     asked.clear()
     start = time.monotonic()
     run(block)
