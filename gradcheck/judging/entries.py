@@ -140,7 +140,8 @@ class EntryJudge:
             if not found and (looks >= 2 or spare < 6):
                 break
             limit = MAX_RUNGS if found else spare // 2
-            found |= self.examine(row, limit, sharper=sharper) is not Verdict.AGREE
+            verdict = self.examine(row, limit, sharper=sharper)
+            found |= verdict is Verdict.WRONG or (verdict is Verdict.KINK and not sharper)
 
     def two_calls(self, rows: slice) -> Array:
         """Take one central difference for each of some entries; return which of them fit."""

@@ -25,8 +25,10 @@ def typical_entries(
     """
     slopes, sizes = [], []
     for g, x in zip(gradient, evaluator.parameters.x0, strict=True):
-        known = g[np.isfinite(g)].astype(float)
-        slopes.append(float(np.linalg.norm(known)) / math.sqrt(known.size or 1))
+        slope = float(np.linalg.norm(g))
+        if not math.isfinite(slope):
+            slope = float(np.linalg.norm(np.where(np.isfinite(g), g, 0)))
+        slopes.append(slope / math.sqrt(g.size or 1))
         sizes.append(float(np.linalg.norm(x)) / math.sqrt(x.size or 1) or 1.0)
     whole = max(slope * size for slope, size in zip(slopes, sizes, strict=True))
     typical = []

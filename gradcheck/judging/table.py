@@ -131,6 +131,7 @@ class CheckedArray:
         """Whether the negative of these entries would have been called wrong."""
         with np.errstate(invalid="ignore"):
             apart = np.abs(self.analytic + self.numerical) > self.allowed + self.error
+        apart |= self.verdict == Verdict.WRONG
         return bool(np.any(apart & (self.verdict != Verdict.UNRESOLVED)))
 
     def badness(self) -> Floats:

@@ -45,13 +45,13 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
     noise = noise_level(evaluator, line, near)
     if apart > 4 * noise:
         nearer = noise_level(evaluator, line, APART / 8)
-        if apart / 8 < nearer < 8 * apart:
-            # Stairs, or a wave: near the point a wave already moves by as much as it ever does.
+        loud = max(apart, nearer)
+        if nearer > apart / 8:
+            # Stairs, or a wave: near the point that bends already, and moves as far as it ever will.
             ((_, moved),) = line([8 * near])
-            stairs = abs(moved - evaluator.at_x0) < 0.1 * apart
-            levels = max(apart, nearer), noise
-            noise, evaluator.other_noise = levels if stairs else levels[::-1]
-            return noise
+            bends = noise > LOUD * evaluator.eps * abs(evaluator.at_x0)
+            wave = bends and abs(moved - evaluator.at_x0) > 0.1 * loud
+            noise, evaluator.other_noise = (noise, loud) if wave else (loud, noise)
     return noise
 
 
