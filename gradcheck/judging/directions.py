@@ -39,7 +39,7 @@ class Residual(NamedTuple):
     error: float  # its error bar
     slack: float  # what kinks, tolerances and the rounding of the gradient excuse
     within: float  # what `rtol` excuses if every entry is a little off
-    truncation: float
+    truncation: float  # how far two neighbouring steps disagree: one alone is off by 2/15 of it
     step: float
     loud: bool  # more than that: then what is not is left to later directions
     blurred: bool  # by kinks, or by slopes that never settle, and not by noise
@@ -131,7 +131,7 @@ class Direction:
         line = direction_line(evaluator, along, self.problem.gradient)
         rung = Ladder(line, evaluator, self.problem.noise, whole.step).measure(0.0)
         value, bar = (rung.slope, rung.bar) if rung else (math.nan, math.inf)
-        return self._share(region, whole, value, whole.truncation + bar)
+        return self._share(region, whole, value, whole.truncation / 4 + bar)
 
     def halves(self, region: Region, here: Residual, axis: int) -> list[tuple[Region, Residual]]:
         """Return the halves in which something is wrong; one is measured, the other is the rest."""
@@ -152,7 +152,7 @@ class Direction:
         ramped = self.part(region, here, axis)
         ratio, length = ramped.value / here.value, len(region.spans[axis])
         self._noted(region, ramped, ("arrays", "rows", "columns")[axis], ratio)
-        blur = SURE * (ramped.error + abs(ratio) * here.error) / abs(here.value)
+        blur = (ramped.error + abs(ratio) * here.error) / abs(here.value)
         sharp = _places(ratio, blur, length)
         if sharp or not here.loud:
             return sharp
@@ -169,9 +169,10 @@ class Direction:
         d, g, p = self.weights[k], self.problem.gradient[k], self.problem
         typical = p.typical[k]
         least = float(np.min(np.abs(d), where=d != 0, initial=math.inf))
-        # Looked at alone, an entry is allowed `rtol` of its size, and the rounding of the loss.
+        # Looked at alone, an entry is allowed `rtol` of its size and the rounding of the loss, and
+        # need not be seen sharper than that.
         allowed = p.rtol * float(np.max(np.abs(g), initial=0.0)) + 30 * p.noise / least
-        return (abs(change) / least + allowed) / typical if typical else math.inf
+        return (abs(change) / least + (1 + SURE) * allowed) / typical if typical else math.inf
 
     def _share(self, region: Region, whole: Residual, value: float, error: float) -> Residual:
         slack, within = self._excuses(region)

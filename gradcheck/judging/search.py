@@ -80,19 +80,14 @@ class Looked:
 
     def look(self, k: int, index: Array, count: int = 1 << 30, share: float = 1.0) -> int:
         """Judge some entries to the end; return how many are wrong, of which `count` count."""
-        p = self.problem
+        evaluator, noise = self.problem.evaluator, self.problem.noise
+        tolerances = {"rtol": self.problem.rtol, "atol": self.problem.atol}
         judge = EntryJudge(
-            p.evaluator,
-            k,
-            self.analytic[k],
-            p.noise,
-            rtol=p.rtol,
-            atol=p.atol,
-            index=index,
-            share=share,
+            evaluator, k, self.analytic[k], noise, **tolerances, index=index, share=share
         )
         judge.check_all()
-        judge.look_twice(p.evaluator.nfev + SPARE)
+        if index.size < CHUNK:
+            judge.look_twice(evaluator.nfev + SPARE)
         self.open[k][index] = False
         self.checked.append(judge.checked)
         wrong = int(np.count_nonzero(judge.checked.verdict == Verdict.WRONG))
