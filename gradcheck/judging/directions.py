@@ -144,12 +144,11 @@ class Direction:
             other = self._noted(right, self.part(right, here))
         return [(half, r) for half, r in ((left, one), (right, other)) if r.active]
 
-    def place(self, region: Region, here: Residual, axis: int) -> range:
+    def place(self, region: Region, here: Residual, ramped: Residual, axis: int) -> range:
         """Return the places along an axis at which one error that is all of `here` can lie.
 
         Empty where no place fits, so that there must be several errors.
         """
-        ramped = self.part(region, here, axis)
         ratio, length = ramped.value / here.value, len(region.spans[axis])
         self._noted(region, ramped, ("arrays", "rows", "columns")[axis], ratio)
         blur = (ramped.error + abs(ratio) * here.error) / abs(here.value)

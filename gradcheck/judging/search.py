@@ -145,7 +145,10 @@ class Descent(NamedTuple):
             index = self.looked.some(region, LEAF)
             return bool(index.size and self.looked.look(region.arrays[0], index))
         for axis in region.axes:
-            place = self.direction.place(region, here, axis)
+            ramped = self.direction.part(region, here, axis)
+            if not (known or ramped.active):
+                return False  # nothing is here
+            place = self.direction.place(region, here, ramped, axis)
             if 0 < 2 * len(place) <= len(region.spans[axis]) + 1:
                 part = region.cut(axis, place.start, place.stop)
                 if self.follow(part, here, known=False):
