@@ -92,7 +92,7 @@ class Looked:
         self.checked.append(judge.checked)
         wrong = int(np.count_nonzero(judge.checked.verdict == Verdict.WRONG))
         self.found += min(wrong, count)
-        self.progress = p.evaluator.nfev if wrong else self.progress
+        self.progress = evaluator.nfev if wrong else self.progress
         return wrong
 
     def some(self, region: Region, size: int) -> Array:
