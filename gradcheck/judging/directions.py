@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck.judging.judge import SURE, Claim, examine
-from gradcheck.judging.regions import PIECE, Region
+from gradcheck.judging.regions import Region
 from gradcheck.judging.table import Reason, SearchStep, Verdict
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.noise import random_weights
+from gradcheck.measuring.noise import random_direction
 from gradcheck.measuring.parameters import Array
 from gradcheck.measuring.slopes import (
     REALISED,
@@ -98,10 +98,9 @@ class Direction:
         self.problem, self.region = problem, region
         self.weights = [np.zeros(0)] * len(entries)
         for k in region.arrays:
-            d = self.weights[k] = typical_sizes(problem.evaluator.parameters.x0[k], share=1.0)
-            for start in range(0, d.size, PIECE):
-                d[start : start + PIECE] *= random_weights(rng, min(PIECE, d.size - start))
-            d *= entries[k]
+            sizes = typical_sizes(problem.evaluator.parameters.x0[k], share=1.0)
+            self.weights[k] = random_direction(rng, sizes)
+            self.weights[k] *= entries[k]
 
     def measure(self, step: float) -> Residual | None:
         """Measure the error of the gradient along all of it; None where that cannot be judged."""

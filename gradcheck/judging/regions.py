@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradcheck.measuring.slopes import PIECE
+
 Shapes = Sequence[tuple[int, ...]]
 ARRAYS, ROWS, COLUMNS = range(3)  # the axes of a region
-PIECE = 1 << 15  # entries that are worked on at a time: what is in between needs no memory
 
 
 class Region(NamedTuple):
@@ -67,11 +68,15 @@ class Region(NamedTuple):
 
         The ramp rises from 0.5 to 1.5. It never vanishes: where nothing is, the ratio is 0.
         """
-        ramp = np.ones(1) if axis is None else np.linspace(0.5, 1.5, len(self.spans[axis]))
+
+        def ramp(start: int, stop: int) -> Any:
+            last = max(len(self.spans[axis or 0]) - 1, 1)
+            return 1.0 if axis is None else 0.5 + np.arange(start, stop) / last
+
         if len(self.arrays) > 1:
             for i, k in enumerate(self.arrays):
                 for piece in Region.of(self.shapes, k, k + 1).pieces():
-                    yield *piece[:2], ramp[i % ramp.size]
+                    yield *piece[:2], ramp(i, i + 1)
             return
         (k,) = self.arrays
         width = len(Region.of(self.shapes, k, k + 1).columns)
@@ -84,9 +89,9 @@ class Region(NamedTuple):
                 if len(rows) > 1 and len(columns) < width:
                     where = np.add.outer(np.array(rows) * width, np.array(columns)).ravel()
                 if axis == ROWS:
-                    yield k, where, np.repeat(ramp[top : top + height], len(columns))
+                    yield k, where, np.repeat(ramp(top, top + len(rows)), len(columns))
                 elif axis == COLUMNS:
-                    yield k, where, np.tile(ramp[left : left + PIECE], len(rows))
+                    yield k, where, np.tile(ramp(left, left + len(columns)), len(rows))
                 else:
                     yield k, where, 1.0
 

@@ -73,10 +73,10 @@ class Looked:
         """Whether to look for more."""
         return self.found < self.limit
 
-    @property
-    def patient(self) -> bool:
-        """Whether to go on along directions."""
-        return self.room and self.problem.evaluator.nfev < self.progress + PATIENCE
+    def patient(self, loud: bool) -> bool:
+        """Whether to go on along directions: not so long after what `rtol` may well excuse."""
+        patience = PATIENCE if loud else PATIENCE // 3
+        return self.room and self.problem.evaluator.nfev < self.progress + patience
 
     def look(self, k: int, index: Array, count: int = 1 << 30, share: float = 1.0) -> int:
         """Judge some entries to the end; return how many are wrong, of which `count` count."""
@@ -139,7 +139,7 @@ class Descent(NamedTuple):
 
         Unless it is `known`, all of the residual is only supposed to come from this region.
         """
-        if not self.looked.patient:
+        if not self.looked.patient(here.loud):
             return False
         if region.size <= LEAF and len(region.arrays) == 1:
             index = self.looked.some(region, LEAF)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.slopes import Floats, Line, direction_line, typical_sizes
+from gradcheck.measuring.slopes import PIECE, Floats, Line, direction_line, in_pieces, typical_sizes
 
 UNEVEN = (1.0, 1.81, 3.05, 4.27, 4.93, 6.12, 7.0)  # where noise is looked for, in spacings
 APART = 1e-6  # the spacing, of the size of a parameter: numbers in float32 move on over it
@@ -31,10 +31,8 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
     x0 = evaluator.parameters.x0
     direction: list[tuple[int, Any, Floats]] = []
     for k, x in enumerate(x0):
-        weights = random_weights(generator, x.size)
         # By the size of each entry alone: beside an edge of the loss a small one must move little.
-        weights *= np.where(x != 0, np.abs(x), typical_sizes(x))
-        direction.append((k, slice(None), weights))
+        direction += in_pieces(k, random_direction(generator, typical_sizes(x, share=0.0)))
     line = direction_line(evaluator, direction)
     near = max(NEAR, 100 * max(float(np.finfo(x.dtype).eps) for x in x0))
     if near >= APART or not evaluator.at_x0:
@@ -146,3 +144,11 @@ def random_weights(generator: np.random.Generator, size: int) -> Floats:
     weights = generator.uniform(-1.0, 1.0, size)
     weights += np.copysign(0.5, weights)
     return weights
+
+
+def random_direction(generator: np.random.Generator, sizes: Floats) -> Floats:
+    """Turn the sizes of entries, in place, into a random direction of steps about as large."""
+    for start in range(0, sizes.size, PIECE):
+        piece = sizes[start : start + PIECE]
+        piece *= random_weights(generator, piece.size)
+    return sizes

@@ -162,7 +162,7 @@ class Parameters:
         changed = (
             name
             for name, flat, x0 in zip(self.names, self.flats, self.x0, strict=True)
-            if not np.array_equal(flat, x0, equal_nan=True)
+            if not np.array_equal(flat, x0)
         )
         name = next(iter(replaced), None) if replaced else next(changed, None)
         return name if name is None else name or "the array"

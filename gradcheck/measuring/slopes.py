@@ -20,6 +20,8 @@ Line = Callable[[Sequence[float]], list[tuple[float, float]]]
 RATIO = 4.0  # between neighbouring steps of the ladder
 MAX_RUNGS, MAX_EXPONENT = 18, 24
 TINY = 1e-300
+PIECE = 1 << 15  # entries that are worked on at a time
+MANY = 100_000  # entries that are enough for a median
 ROUND_OFF = 4.0  # standard deviations of noise that a bar allows for
 REALISED = 64.0  # roundings of x below which a step along a direction would not lead along it
 
@@ -31,10 +33,17 @@ def typical_sizes(x: Array, share: float = 0.01) -> Floats:
     stands in for entries at zero; 1 in an array that is zero throughout.
     """
     size: Floats = np.abs(x).astype(float, copy=False)
-    nonzero = size[size > 0]
+    some = size[:: 1 + size.size // MANY]
+    nonzero = some[some > 0] if np.any(some) else size[size > 0]
     median = float(np.median(nonzero, overwrite_input=True)) if nonzero.size else 1.0
     size[size == 0] = median
     return np.maximum(size, share * median, out=size)
+
+
+def in_pieces(array: int, along: Floats) -> list[tuple[int, Any, Floats]]:
+    """Return a direction in an array as parts so short that working on one needs no memory."""
+    starts = range(0, along.size, PIECE)
+    return [(array, slice(i, i + PIECE), along[i : i + PIECE]) for i in starts]
 
 
 def moved(x: Any, step: Any) -> Any:

@@ -58,7 +58,7 @@ def test_the_ramp_rises_along_its_axis_alone(axis: int) -> None:
     length = SHAPES[-1][axis - ROWS]
     expected = np.linspace(0.5, 1.5, length)
     expected = expected[:, None] if axis == ROWS else expected[None, :]
-    np.testing.assert_array_equal(ramp.reshape(300, 400), np.broadcast_to(expected, (300, 400)))
+    np.testing.assert_allclose(ramp.reshape(300, 400), np.broadcast_to(expected, (300, 400)))
 
 
 def test_names_say_where_a_region_lies() -> None:
