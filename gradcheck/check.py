@@ -16,6 +16,7 @@ from gradcheck.judging.entries import check_entries
 from gradcheck.judging.search import check_directions
 from gradcheck.judging.sight import typical_entries, zero_note
 from gradcheck.judging.table import CheckedArray, Entries, Verdict
+from gradcheck.judging.together import kinks_together
 from gradcheck.measuring.layer import Layer, in_the_words_of_a_layer
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
 from gradcheck.measuring.noise import estimate_noise
@@ -327,6 +328,7 @@ def _check(
                 max_wrong=max_wrong,
                 typical=typical,
             )
+        misfits = kinks_together(evaluator, analytic, noise, judged.checked, rtol=rtol, atol=atol)
     evaluator.finish()
     # What is zero by nature has no sign: it is enough that a wrong slope would have shown.
     told = zip(parameters.names, judged.resolution, judged.signs, sizes, strict=True)
@@ -336,8 +338,8 @@ def _check(
     blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
     findings, notes = explain(evaluator, grad, analytic, judged.checked, blurred, judged.vouched)
     return GradientReport(
-        passed=agree and judged.explained,
-        explained=judged.explained,
+        passed=agree and judged.explained and not misfits,
+        explained=judged.explained and not misfits,
         entries=Entries(parameters, judged.checked),
         findings=findings,
         nfev=evaluator.nfev,
@@ -350,6 +352,7 @@ def _check(
         eps=eps,
         notes=(
             *judged.notes,
+            *misfits,
             *notes,
             *zero_note([name for name, zero in unsigned.items() if zero], eps),
             f"{evaluator.nfev:,} calls of `fun`; method {method!r}, {why}.",

@@ -45,7 +45,7 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
         nearer = noise_level(evaluator, line, APART / 8)
         loud = max(apart, nearer)
         if nearer > apart / 8:
-            # Stairs, or a wave: near the point that bends already, and moves as far as it ever will.
+            # Stairs, or a wave: it bends near the point already, and moves as far as it ever will.
             ((_, moved),) = line([8 * near])
             bends = noise > LOUD * evaluator.eps * abs(evaluator.at_x0)
             wave = bends and abs(moved - evaluator.at_x0) > 0.1 * loud
@@ -103,7 +103,8 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
         # be 0: that is no proof of silence.
         typical = 4 * median[1] or math.inf
         noise = max(floor, min(float(np.median(mean[2:])), typical))
-        if noise > LOUD * floor > 0:  # noise, or chance: a loss that is drawn anew at every call
+        rounding = evaluator.eps * float(np.max(np.abs(values)))
+        if noise > LOUD * rounding:  # noise, or chance: a loss that is drawn anew at every call
             evaluator.refuse_chance(values[1:], [loss for _, loss in line(steps)])
         return noise
     # A plateau: a constant loss never moves, and then there is no noise to speak of.

@@ -60,7 +60,7 @@ def headline(report: GradientReport) -> str:
         blind = _listed(", blind in", report.blind, len(report.resolution))
         return f"PASSED{blind}: {entries} {verb} with the loss{along}{besides}."
     wrong, unresolved = counts[Verdict.WRONG], counts[Verdict.UNRESOLVED]
-    parts = [] if report.explained else ["random directions leave it open (see below)"]
+    parts = [] if report.explained else ["entries taken together leave it open (see below)"]
     if wrong:
         at_least = "" if report.complete else "at least "
         parts.append(f"{at_least}{wrong:,} of {entries} disagree" + ("s" * (wrong == 1)))
