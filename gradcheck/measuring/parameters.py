@@ -238,7 +238,7 @@ def _real_array(leaf: Any, argument: str, name: str) -> Array:
     if isinstance(leaf, np.ma.MaskedArray):
         raise TypeError(f"{place} is a masked array: fill it, or pass its mask in `args`.")
     try:
-        array = np.array(leaf, order="C", copy=True, subok=False)
+        array = np.array(np.asarray(leaf), order="C", copy=True)
     except ValueError as error:
         raise ValueError(f"{place} is no array: its rows differ in length.") from error
     if np.issubdtype(array.dtype, np.floating):

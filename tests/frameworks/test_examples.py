@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 FILE = re.compile(
-    r'^```python title="(?P<name>\w+\.py)"\n(?P<code>.*?)^```\n\n```text\n(?P<output>.*?)^```\n',
+    r'^(?P<indent> *)```python title="(?P<name>\w+\.py)"\n(?P<code>.*?)^ *```\n\n'
+    r" *```text\n(?P<output>.*?)^ *```\n",
     re.DOTALL | re.MULTILINE,
 )
 VERSIONS = re.compile(r"^versions: \{(.*)\}$", re.MULTILINE)
@@ -75,8 +77,14 @@ def without_round_off(text: str) -> str:
     return re.sub(r"<\de-\d\d", "<?e-??", text)
 
 
+def example_in(found: re.Match[str], page: Path) -> Example:
+    """Return what was found, without the indent that it has within a tab."""
+    code, output = (textwrap.dedent(found[part]) for part in ("code", "output"))
+    return Example(page, found["name"], code, output)
+
+
 def examples(page: Path) -> list[Example]:
-    return [Example(page, **found.groupdict()) for found in FILE.finditer(page.read_text())]
+    return [example_in(found, page) for found in FILE.finditer(page.read_text())]
 
 
 EXAMPLES = [example for page in PAGES for example in examples(page)]
@@ -84,7 +92,7 @@ EXAMPLES = [example for page in PAGES for example in examples(page)]
 
 def test_every_file_is_found() -> None:
     titles = sum(
-        len(re.findall(r'^```python title="\w+\.py"$', page.read_text(), re.M)) for page in PAGES
+        len(re.findall(r'^ *```python title="\w+\.py"$', page.read_text(), re.M)) for page in PAGES
     )
     assert len(EXAMPLES) == titles > 5
 
@@ -114,12 +122,12 @@ def versions(page: Path) -> str:
 
 def fill_in(found: re.Match[str]) -> str:
     """Replace the output of one file by what it prints here."""
-    example = Example(Path(), **found.groupdict())
+    example = example_in(found, Path())
     if example.missing:
         print(f"{example.name}: left alone, needs {', '.join(example.missing)}")
         return found[0]
     with tempfile.TemporaryDirectory() as folder:
-        output = example.run(Path(folder))
+        output = textwrap.indent(example.run(Path(folder)), found["indent"])
     start, end = found.start("output") - found.start(), found.end("output") - found.start()
     return found[0][:start] + output + found[0][end:]
 
