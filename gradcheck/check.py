@@ -333,7 +333,8 @@ def _check(
     # What is zero by nature has no sign: it is enough that a wrong slope would have shown.
     told = zip(parameters.names, judged.resolution, judged.signs, sizes, strict=True)
     unsigned = {name: zero and error < 1 for name, error, sign, (_, zero) in told if not sign}
-    blind = tuple(name for name, zero in unsigned.items() if not zero)
+    seen = {parameters.names[k] for k, index in _wrong(judged.checked).items() if index.size}
+    blind = tuple(name for name, zero in unsigned.items() if not zero and name not in seen)
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in judged.checked)
     blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
     findings, notes = explain(evaluator, grad, analytic, judged.checked, blurred, judged.vouched)
