@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from gradcheck.judging.together import kinks_together
 from gradcheck.measuring.layer import Layer, in_the_words_of_a_layer
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
 from gradcheck.measuring.noise import estimate_noise
+from gradcheck.measuring.outputs import from_where
 from gradcheck.measuring.pair import taken_apart
 from gradcheck.measuring.parameters import Array, Parameters, converted, floating_type
 from gradcheck.measuring.slopes import positive
@@ -27,13 +28,14 @@ from gradcheck.measuring.workers import sharing, showing
 from gradcheck.reporting.report import GradientReport
 
 Method = Literal["auto", "entries", "directions"]
+LONG = 20  # entries of a vector of which one wants to know what lies in it
+UNNAMED = "`shapes` would tell more: which arrays lie in this vector, as in {'W1': (25, 64), ...}."
 AUTO = 2_000  # parameters up to which every entry is checked
 
 
-class BackwardOptions(TypedDict, total=False):
-    """What `check_backward` takes besides; every option has a default."""
+class Options(TypedDict, total=False):
+    """What every check takes besides; each has a default."""
 
-    cache: bool
     dtype: Any
     method: Method
     rtol: float | None
@@ -44,13 +46,24 @@ class BackwardOptions(TypedDict, total=False):
     progress: Any
 
 
-class GradientOptions(TypedDict, total=False):
-    """What `check_gradient` takes besides; every option has a default."""
+class BackwardOptions(Options, total=False):
+    """What `check_backward` takes besides."""
+
+    cache: bool
+
+
+class GradientOptions(Options, total=False):
+    """What `check_gradient` takes besides."""
 
     args: Sequence[Any]
     shapes: Mapping[Any, int | Sequence[int]] | None
-    dtype: Any
-    method: Method
+    step: float | None
+
+
+class Plan(NamedTuple):
+    """How to check: the options that a gradient and a back-pass share."""
+
+    method: str
     rtol: float | None
     atol: float
     step: float | None
@@ -58,6 +71,34 @@ class GradientOptions(TypedDict, total=False):
     max_wrong: int
     workers: Any
     progress: Any
+
+    def refuse_misuse(self) -> None:
+        """Say what an option may be, before anything is called."""
+        positive("step", self.step)
+        positive("rtol", self.rtol)
+        if self.method not in ("auto", "entries", "directions"):
+            raise ValueError(
+                f"`method` is {self.method!r}: pass 'entries', 'directions' or 'auto'."
+            )
+        if self.step is not None and self.method == "directions":
+            raise ValueError("`step` belongs to single entries: use it with `method='entries'`.")
+        if not (isinstance(self.atol, (int, float, np.number)) and 0 <= self.atol < math.inf):
+            raise ValueError(f"`atol` is {self.atol!r}: pass a finite number from 0 up.")
+        if not (isinstance(self.max_wrong, (int, np.integer)) and self.max_wrong >= 1):
+            raise ValueError(f"`max_wrong` is {self.max_wrong!r}: pass a whole number from 1 up.")
+
+    def method_for(self, size: int) -> tuple[str, str]:
+        """Return the method for so many parameters, and why it is that."""
+        if self.method != "auto":
+            return self.method, "as asked for"
+        if self.step is not None:
+            return "entries", "to which `step` belongs"
+        few = size <= AUTO
+        return (
+            ("entries", f"up to {AUTO:,} parameters")
+            if few
+            else ("directions", f"above {AUTO:,} parameters")
+        )
 
 
 def check_gradient(
@@ -152,24 +193,16 @@ def check_gradient(
     >>> [entry.name for entry in report.wrong]
     ['[1]']
     """
-    _refuse_misuse(method, rtol, atol, step, max_wrong)
+    plan = Plan(method, rtol, atol, step, rng, max_wrong, workers, progress)
+    plan.refuse_misuse()
     kind, (fun, grad) = floating_type(dtype), taken_apart(fun, grad)
     with warnings_once():
         parameters = Parameters(x0, shapes, kind)
         evaluator = Evaluator(fun, parameters, converted(args, kind))
-        return _check(
-            evaluator,
-            grad,
-            analytic_values(grad, evaluator),
-            method=method,
-            rtol=rtol,
-            atol=atol,
-            step=step,
-            rng=rng,
-            max_wrong=max_wrong,
-            workers=workers,
-            progress=progress,
-        )
+        report = _check(evaluator, grad, analytic_values(grad, evaluator), plan)
+    if report.wrong and parameters.names == [""] and parameters.shapes[0] > (LONG,):
+        return replace(report, notes=(UNNAMED, *report.notes))
+    return report
 
 
 def check_backward(
@@ -238,27 +271,17 @@ def check_backward(
     >>> check_backward(forward, backward, (x, w), cache=True).passed
     True
     """
-    _refuse_misuse(method, rtol, atol, None, max_wrong)
+    plan = Plan(method, rtol, atol, None, rng, max_wrong, workers, progress)
+    plan.refuse_misuse()
     with warnings_once(), in_the_words_of_a_layer():
         layer = Layer(forward, backward, inputs, cache=cache, dtype=floating_type(dtype), rng=rng)
         evaluator = Evaluator(layer.loss, layer.parameters, (layer.passed_on,))
-        report = _check(
-            evaluator,
-            None,
-            layer.slopes,
-            method=method,
-            rtol=rtol,
-            atol=atol,
-            rng=rng,
-            max_wrong=max_wrong,
-            workers=workers,
-            progress=progress,
-        )
-        where = layer.where(_wrong(report.entries.checked)) if report.wrong else ""
-    nfev = layer.nfev + report.nfev
-    bent = upstream_findings(layer.growth)
-    others = {e.name.partition("[")[0] for e in report.wrong} - set(layer.growth)
-    left_out = f"Not checked, for `backward` gives None: {', '.join(layer.left_out)}."
+        report = _check(evaluator, None, layer.slopes, plan, layer.output)
+        where = [from_where(layer, _wrong(report.entries.checked))] if report.wrong else []
+    nfev, bent = layer.nfev + report.nfev, upstream_findings(layer.growth)
+    if layer.left_out:
+        where.append(f"Not checked, for `backward` gives None: {', '.join(layer.left_out)}.")
+    others = set(report.arrays_with(Verdict.WRONG)) - set(layer.growth)
     return replace(
         report,
         passed=report.passed and not bent,
@@ -266,8 +289,7 @@ def check_backward(
         findings=(*bent, *(report.findings if others or not bent else ())),
         notes=(
             *report.notes[:-1],
-            *([where] if where else []),
-            *([left_out] if layer.left_out else []),
+            *filter(None, where),
             f"{nfev:,} calls of `forward`;{report.notes[-1].partition(';')[2]}",
         ),
     )
@@ -283,52 +305,26 @@ def _wrong(checked: Sequence[CheckedArray]) -> dict[int, Array]:
 
 
 def _check(
-    evaluator: Evaluator,
-    grad: Any,
-    analytic: Sequence[Array],
-    *,
-    method: Method,
-    rtol: float | None,
-    atol: float,
-    step: float | None = None,
-    rng: Any,
-    max_wrong: int,
-    workers: Any,
-    progress: Any,
+    evaluator: Evaluator, grad: Any, analytic: Sequence[Array], plan: Plan, output: Any = None
 ) -> GradientReport:
     """Hold a gradient against a loss, and explain what is wrong."""
     parameters = evaluator.parameters
     eps = max(evaluator.eps, *(float(np.finfo(a.dtype).eps) for a in [*parameters.x0, *analytic]))
-    if rtol is None:
-        rtol = 1e-6 if eps < 1e-10 else 1e-3
-    why = "as asked for"
-    if method == "auto" and step is not None:
-        method, why = "entries", "to which `step` belongs"
-    elif method == "auto":
-        few = parameters.size <= AUTO
-        method = "entries" if few else "directions"
-        why = f"{'up to' if few else 'above'} {AUTO:,} parameters"
+    rtol = plan.rtol or (1e-6 if eps < 1e-10 else 1e-3)
+    method, why = plan.method_for(parameters.size)
     expected = 2 * parameters.size + 20 if method == "entries" else 30
-    with sharing(evaluator, workers), showing(evaluator, progress, expected):
-        noise = estimate_noise(evaluator, rng)
+    with sharing(evaluator, plan.workers), showing(evaluator, plan.progress, expected):
+        noise = estimate_noise(evaluator, plan.rng)
         sizes = typical_entries(evaluator, analytic, noise)
-        typical = [size for size, _ in sizes]
+        how: dict[str, Any] = {"rtol": rtol, "atol": plan.atol, "typical": [s for s, _ in sizes]}
         if method == "entries":
-            judged = check_entries(
-                evaluator, analytic, noise, rtol=rtol, atol=atol, step=step, typical=typical
-            )
+            judged = check_entries(evaluator, analytic, noise, step=plan.step, **how)
         else:
-            judged = check_directions(
-                evaluator,
-                analytic,
-                noise,
-                rtol=rtol,
-                atol=atol,
-                rng=rng,
-                max_wrong=max_wrong,
-                typical=typical,
-            )
-        misfits = kinks_together(evaluator, analytic, noise, judged.checked, rtol=rtol, atol=atol)
+            how |= {"rng": plan.rng, "max_wrong": plan.max_wrong}
+            judged = check_directions(evaluator, analytic, noise, **how)
+        misfits = kinks_together(
+            evaluator, analytic, noise, judged.checked, rtol=rtol, atol=plan.atol
+        )
     evaluator.finish()
     # What is zero by nature has no sign: it is enough that a wrong slope would have shown.
     told = zip(parameters.names, judged.resolution, judged.signs, sizes, strict=True)
@@ -337,7 +333,9 @@ def _check(
     blind = tuple(name for name, zero in unsigned.items() if not zero and name not in seen)
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in judged.checked)
     blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
-    findings, notes = explain(evaluator, grad, analytic, judged.checked, blurred, judged.vouched)
+    findings, notes = explain(
+        evaluator, grad, analytic, judged.checked, blurred, judged.vouched, output=output
+    )
     return GradientReport(
         passed=agree and judged.explained and not misfits,
         explained=judged.explained and not misfits,
@@ -467,16 +465,3 @@ def _asserted(report: GradientReport, max_rows: int | None) -> GradientReport:
     if report.blind:
         warnings.warn(f"{report.headline()} Check at another point.", stacklevel=3)
     return report
-
-
-def _refuse_misuse(method: Any, rtol: Any, atol: Any, step: Any, max_wrong: Any) -> None:
-    positive("step", step)
-    positive("rtol", rtol)
-    if method not in ("auto", "entries", "directions"):
-        raise ValueError(f"`method` is {method!r}: pass 'entries', 'directions' or 'auto'.")
-    if step is not None and method == "directions":
-        raise ValueError("`step` belongs to single entries: use it with `method='entries'`.")
-    if not (isinstance(atol, (int, float, np.number)) and 0 <= atol < math.inf):
-        raise ValueError(f"`atol` is {atol!r}: pass a finite number from 0 up.")
-    if not (isinstance(max_wrong, (int, np.integer)) and max_wrong >= 1):
-        raise ValueError(f"`max_wrong` is {max_wrong!r}: pass a whole number from 1 up.")

@@ -22,6 +22,8 @@ def explain(
     checked: Sequence[CheckedArray],
     blind: Sequence[float],
     vouched: Sequence[Array],
+    *,
+    output: Any = None,
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said.
 
@@ -42,7 +44,7 @@ def explain(
             )
             for k in range(len(analytic))
         ]
-        shapes = list(_shapes(evaluator.args))
+        shapes = list(_shapes((evaluator.args, output)))
         lengths = [s[0] for s in shapes] + [n for s in shapes for n in s[1:]]
         data = [array for _, array in leaves(list(evaluator.args))]
         integers = [
