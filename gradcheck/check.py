@@ -333,9 +333,8 @@ def _check(
     blind = tuple(name for name, zero in unsigned.items() if not zero and name not in seen)
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in judged.checked)
     blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
-    findings, notes = explain(
-        evaluator, grad, analytic, judged.checked, blurred, judged.vouched, output=output
-    )
+    looked = judged.checked, blurred, judged.vouched
+    findings, notes = explain(evaluator, grad, analytic, *looked, step=plan.step, output=output)
     return GradientReport(
         passed=agree and judged.explained and not misfits,
         explained=judged.explained and not misfits,

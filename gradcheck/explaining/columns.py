@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.explaining.experiments import own_steps, tried
 from gradcheck.explaining.findings import diagnose
 from gradcheck.explaining.hypotheses import ArrayCheck, Finding
 from gradcheck.judging.table import CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.parameters import Array, Parameters, leaves
+
+UNEXPLAINED = ("unknown", "these arrays only", "some entries")
 
 
 def explain(
@@ -24,11 +27,12 @@ def explain(
     vouched: Sequence[Array],
     *,
     output: Any = None,
+    step: float | None = None,
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said.
 
-    Along a clean direction n = a but for an error of `blind` typical entries of an array, in all
-    that it `vouched` for.
+    Where no bug fits, trials may tell more. Along a clean direction n = a but for an error of
+    `blind` typical entries of an array, in all that it `vouched` for.
     """
     if not any(np.any(c.verdict == Verdict.WRONG) for c in checked):
         return (), ()
@@ -50,9 +54,41 @@ def explain(
         integers = [
             d for d in data if isinstance(d, np.ndarray) and d.size and d.dtype.kind in "iu"
         ]
-        return diagnose(arrays, lengths, integers), ()
+        if step is not None and (found := _by_own_steps(evaluator, arrays, step)):
+            return (found,), ()
+        return _tried(diagnose(arrays, lengths, integers), evaluator, grad, arrays), ()
     except Exception as error:
         return (), (f"No diagnosis: it failed with {type(error).__name__}: {error}.",)
+
+
+def _by_own_steps(
+    evaluator: Evaluator, arrays: Sequence[ArrayCheck], step: float
+) -> Finding | None:
+    wrong = [
+        (k, int(i), float(c.analytic.flat[i]))
+        for k, c in enumerate(arrays)
+        for i in np.flatnonzero(c.wrong)
+    ]
+    return own_steps(evaluator, wrong, step)
+
+
+def _tried(
+    findings: tuple[Finding, ...], evaluator: Evaluator, grad: Any, arrays: Sequence[ArrayCheck]
+) -> tuple[Finding, ...]:
+    """Add what trials show to the first finding that names no bug."""
+    for i, finding in enumerate(findings):
+        if finding.bug in UNEXPLAINED:
+            names = finding.where.split(", ")
+            told = [k for k, c in enumerate(arrays) if c.wrong.any() and c.where in names]
+            told = told or [k for k, c in enumerate(arrays) if c.wrong.any()]
+            if not (seen := tried(evaluator, grad, told)):
+                return findings
+            evidence = f"{finding.evidence}; tried: {'; '.join(s.said for s in seen)}"
+            finding = finding._replace(evidence=evidence)
+            if seen[0].bug:
+                finding = finding._replace(bug=seen[0].bug, look_at=seen[0].look_at)
+            return *findings[:i], finding, *findings[i + 1 :]
+    return findings
 
 
 def _shapes(value: Any) -> Iterator[tuple[int, ...]]:

@@ -28,7 +28,7 @@ from gradcheck.explaining.hypotheses import (
     name_ratio,
 )
 from gradcheck.explaining.layers import bias_of, levels, roles, vector
-from gradcheck.explaining.places import LINE, places
+from gradcheck.explaining.places import LINE, ROWS, places
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -134,43 +134,48 @@ def _explain(
     ]
     findings, left = [], []
     for check, context in zip(wrong[::-1], contexts[::-1], strict=True):
-        found, rest = _all_of(check, checks, context)
+        found = _all_of(check, checks, context)
         findings += found
-        left += [(part, context) for part in rest]
+        left += [] if found else [(check, context)]
     if layer := _layer(checks, [check for check, _ in left[::-1]]):
         return [*_merge(findings), layer], []
     unexplained = []
     for check, context in left:
-        found = _parts_of(check, context, integers)
+        found, rest = _parts_of(check, checks, context, integers)
         findings += found
-        unexplained += [] if found else [check]
+        unexplained += rest
     return _merge(findings), unexplained[::-1]
 
 
-def _all_of(
-    check: ArrayCheck, checks: Sequence[ArrayCheck], context: Context
-) -> tuple[list[Finding], list[ArrayCheck]]:
-    """Explain all that is wrong in one array, or what is wrong by little; return the rest."""
+def _all_of(check: ArrayCheck, checks: Sequence[ArrayCheck], context: Context) -> list[Finding]:
+    """Explain all that is wrong in one array."""
     found = _fitting(check, context, VALUES + ORDERS, MIXTURES) or _mixed_up(check, checks)
-    if found or (small := _small(check)) is None:
-        return found, [] if found else [check]
-    if small[check.wrong].all():
-        return [_rounding(check)], []
-    # the small ones are neither proof nor contradiction of what explains the large
-    few = check._replace(wrong=check.wrong & small)
-    error = np.where(few.wrong, np.inf, check.error)
-    large = check._replace(wrong=check.wrong & ~small, error=error)
-    found, rest = _all_of(large, checks, context)
-    return [*found, _rounding(few)], rest
+    if not found and (small := _small(check)) is not None and small[check.wrong].all():
+        return [_rounding(check)]
+    return found
 
 
 def _parts_of(
-    check: ArrayCheck, context: Context, integers: Sequence[NDArray[Any]]
-) -> list[Finding]:
-    """Explain the wrong part of an array, or what is wrong row by row or column by column."""
+    check: ArrayCheck,
+    checks: Sequence[ArrayCheck],
+    context: Context,
+    integers: Sequence[NDArray[Any]],
+) -> tuple[list[Finding], list[ArrayCheck]]:
+    """Explain parts of an array: rows, columns, blocks, or what is off by much and by little."""
+    if found := _fitting(check, context, LINES, TWO_WAYS) if not places(check) else []:
+        return found, []
+    if (small := _small(check)) is not None:
+        # the small ones are neither proof nor contradiction of what explains the large
+        few = check._replace(wrong=check.wrong & small)
+        error = np.where(few.wrong, np.inf, check.error)
+        large = check._replace(wrong=check.wrong & ~small, error=error)
+        if found := _all_of(large, checks, context):
+            return [*found, _rounding(few)], []
+        found, rest = _parts_of(large, checks, context, integers)
+        return [*found, _rounding(few)], rest
     here = context._replace(whole=False, part=True)
     parts = [f for place in places(check) for f in _part(check, place, here, integers)]
-    return parts or _fitting(check, context, LINES, TWO_WAYS)
+    return parts, [] if parts else [check]
 
 
 def _fitting(check: ArrayCheck, context: Context, *tables: Sequence[Hypothesis]) -> list[Finding]:
@@ -198,7 +203,7 @@ def _part(
             found = [finding for finding in found if finding.bug not in ratios]
         if found:
             return found
-    repeated = _repeated(check, integers)
+    repeated = _repeated(check, integers) if place.look_at is ROWS else ""
     evidence = f"wrong {check.share}{_shared(part)}"
     if repeated:
         return [Finding(part.name, "repeated index", f"{evidence}; {repeated}", REPEATED)]
@@ -227,11 +232,13 @@ def _small(check: ArrayCheck) -> NDArray[np.bool_] | None:
     typical = float(np.sqrt(np.mean(values**2)))
     size = np.maximum(own, typical)
     little = gap <= SMALL * size
-    if not little.any() or np.median((gap / own)[little]) > 10 * SMALL:
+    off = (gap / own)[little]
+    if not little.any() or np.median(off) > SMALL:
         return None
     if not little.all():
         rest = gap[~little] / size[~little]
-        if little.sum() < 3 or rest.min() < GULF * (gap / size)[little].max():
+        near = rest.min() < GULF * (gap / size)[little].max()
+        if little.sum() < 3 or near or (gap / own)[~little].min() < GULF * off.max():
             return None
     small = np.zeros(check.wrong.shape, np.bool_)
     small[check.wrong] = little
@@ -305,7 +312,7 @@ def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[
     right = [c.name for c in checks if c.right]
     whole = not right and len(left) == len([c for c in checks if c.alive.any() or not c.settled])
     facts = _facts([_join(left, "every array")] if whole and len(left) > 1 else left, right)
-    if any(2 * np.sum(c.wrong) < np.sum(c.alive) and c.settled for c in left):
+    if any(_strewn(c) for c in left):
         scattered = facts._replace(bug="some entries", look_at=SCATTERED)
         return [scattered if len(left) == 1 or right else facts]
     known = roles(checks)
@@ -378,10 +385,16 @@ def _off(checks: Sequence[ArrayCheck]) -> str:
     return f"by {middle}" if middle == most else f"by {middle} (median) to {most}"
 
 
+def _strewn(check: ArrayCheck) -> bool:
+    """Whether a good part of an array is right, and strewn among what is wrong."""
+    alive, right = np.sum(check.alive), np.sum(check.alive & ~check.wrong)
+    return bool(check.settled and right > 1 and 5 * right >= alive)
+
+
 def _few(check: ArrayCheck) -> str:
     """Return ": [2, 0], [3, 1], with a / n = -1", where so few are wrong that each can be named."""
     places = np.argwhere(check.wrong).tolist()
-    if check.throughout:
+    if not _strewn(check):
         return ""
     named = len(places) <= FEW
     return f": {', '.join(map(str, places))}{_shared(check)}" if named else _shared(check)

@@ -182,6 +182,25 @@ def sigmoid(x: Any) -> Any:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
+def _gelu(x: Any) -> tuple[Any, Any]:
+    """Return the share of x in a GELU, and its slope (in the form with tanh)."""
+    c = (2 / np.pi) ** 0.5
+    t = np.tanh(c * (x + 0.044715 * x**3))
+    first = 0.5 * (1 + t)
+    return first, first + 0.5 * x * (1 - t**2) * c * (1 + 3 * 0.044715 * x**2)
+
+
+def softmax(x: NDArray[Any], axes: Any) -> NDArray[Any]:
+    """Return exp(x) over its sum along some axes."""
+    powers = np.exp(x - x.max(axis=axes, keepdims=True))
+    shares: NDArray[Any] = powers / powers.sum(axis=axes, keepdims=True)
+    return shares
+
+
+def _softmaxes(x: NDArray[Any]) -> NDArray[Any]:
+    return softmax(x, 0) - softmax(x, 1) if x.ndim == 2 else 0 * x
+
+
 def across(check: ArrayCheck, u: NDArray[Any], v: NDArray[Any], axes: tuple[int, ...]) -> Any:
     """Return the c of v = c u that is the same along `axes`, read where u is largest."""
     kept = [axis for axis in range(u.ndim) if axis not in axes]
@@ -356,12 +375,10 @@ def _zeros(check: ArrayCheck, context: Context) -> Finding | None:
     _, a, n, error = check.seen
     if (np.minimum(np.abs(a), np.abs(n)) > 0).any() or (check.alive & ~check.wrong).any():
         return None
-    if (error > 0.03 * np.maximum(np.abs(a), np.abs(n))).any():
-        return None  # on a kink, 0 stands between two slopes
     if not a.any():
         evidence = f"a is exactly 0 {check.share}, n is not"
         return Finding(check.where, "never written", evidence, NEVER_WRITTEN)
-    if not n.any():
+    if not n.any() and (error <= 0.03 * np.abs(a)).all():  # on a kink, 0 stands between two slopes
         evidence = f"n is exactly 0 {check.share}, a is not"
         return Finding(check.where, "loss ignores it", evidence, MASK if context.part else IGNORED)
     return None
@@ -422,13 +439,42 @@ def _clipped(check: ArrayCheck, context: Context) -> Finding | None:
     return None
 
 
+def _one_size(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain slopes of one size, as of an absolute value, against others of the same signs."""
+    _, a, n, error = check.seen
+    if a.size < 5 or not (a * n > 0).all() or (check.alive & ~check.wrong).any():
+        return None
+    for one, other, v, w in (("n", "a", n, a), ("a", "n", a, n)):
+        size = float(np.median(np.abs(v)))
+        bar = 3 * error if one == "n" else 0
+        same = (np.abs(np.abs(v) - size) <= 1e-6 * size + bar).all()
+        if same and np.unique(w).size > a.size / 2 and not _alike(np.abs(w)):
+            evidence = f"{one} is {size:.4g} or -{size:.4g} {check.share}, {other} is not"
+            return Finding(check.where, "one size", evidence, ABSOLUTE if one == "n" else SIGN_ONLY)
+    return None
+
+
 # --- one number for each row, column or channel --------------------------------------------------
+
+
+def _multiple(check: ArrayCheck, axes: tuple[int, ...]) -> tuple[str, str, str]:
+    """Say what a multiple of the parameter in each row is: of a norm, where n . x = 0 in each."""
+    x, n = check.x, np.where(check.known, check.numerical, 0)
+    size = np.sqrt(np.sum(n**2, axis=axes) * np.sum(x**2, axis=axes))
+    form = "is a multiple of the parameter in"
+    if (np.abs(np.sum(n * x, axis=axes)) <= 1e-2 * size).all():
+        return "normalisation", form, NORMALISE
+    return (
+        "multiple of x",
+        form,
+        f"a penalty (L2, a divergence) with a weight of its own; {NORM_TOO}",
+    )
 
 
 def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a / n or a - n by one number for each row, column or channel."""
     gap = check.analytic - check.numerical
-    for axes, text in axes_of(check):
+    for axes, text in axes_of(check) if check.seen[1].any() else ():
         alone = tuple(axis for axis in range(check.x.ndim) if axis not in axes)
         groups = int(np.sum(check.wrong.any(axis=axes)))
         several = np.sum(check.wrong, axis=axes).max() > 2 and groups > 1
@@ -436,8 +482,7 @@ def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
         if not several or not np.prod([check.x.shape[axis] for axis in alone]) > 1:
             continue
         ones = np.ones_like(gap)
-        softmax = np.exp(check.x - check.x.max(axis=axes, keepdims=True))
-        softmax /= softmax.sum(axis=axes, keepdims=True)
+        shares = softmax(check.x, axes)
         ratio = across(check, check.numerical, check.analytic, axes)
         if explained(check, ratio * check.numerical, ratio, together=False) >= need:
             spread = f"{np.nanmin(ratio):.3g} to {np.nanmax(ratio):.3g}"
@@ -445,8 +490,9 @@ def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
             return Finding(check.where, "ratio per row or column", evidence, PER_LINE)
         for basis, bug, form, look_at in (
             (ones, "mean term", "is the same in", MEAN_TERM),
-            (check.x, "normalisation", "is a multiple of the parameter in", NORMALISE),
-            (softmax, "softmax", "is a multiple of softmax(x) in", SOFTMAX),
+            (check.x, *_multiple(check, axes)),
+            (shares, "softmax", "is a multiple of softmax(x) in", SOFTMAX),
+            (shares - 1, "softmax", "is a multiple of softmax(x) - 1 in", SOFTMAX),
         ):
             c = across(check, basis, gap, axes)
             if explained(check, check.numerical + c * basis, together=False) >= need:
@@ -463,6 +509,8 @@ def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
 def _by_sign(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a / n by one number where x is negative and another where it is not."""
     told, ratios = [], []
+    if not check.seen[1].all():
+        return None
     for inside in (check.x < 0, check.x >= 0):
         part = check.part(inside, check.name)
         if part.wrong.sum() < 3:
@@ -600,6 +648,7 @@ TERMS: dict[str, tuple[Any, str, str]] = {
     "1": (np.ones_like, "constant term", SAME),
     " exp(x)": (np.exp, "term", "a term of the loss that holds exp of the parameter"),
     " / x": (lambda x: 1 / x, "term", "a term of the loss that holds log of the parameter"),
+    " (softmax(x) along axis 0 - along axis 1)": (_softmaxes, "softmax", "the axis of the softmax"),
 }
 # the slopes of functions of a parameter, and of which
 SLOPES: dict[str, tuple[Any, str]] = {
@@ -615,11 +664,13 @@ SLOPES: dict[str, tuple[Any, str]] = {
     "s(-x)": (lambda x: sigmoid(-x), "the sigmoid s of -x"),
     "s(x) s(-x)": (lambda x: sigmoid(x) * sigmoid(-x), "the slope of the sigmoid s"),
     "x (1 - x)": (lambda x: x * (1 - x), "x (1 - x)"),
+    "G(x)": (lambda x: _gelu(x)[0], "the first term of a GELU's slope (a product)"),
+    "gelu'(x)": (lambda x: _gelu(x)[1], "the slope of a GELU (a product)"),
     "swish'(x)": (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), "the slope of the product x s(x)"),
 }
 VALUES: tuple[Hypothesis, ...] = (_zeros, _constant_ratio, _term)
 ORDERS: tuple[Hypothesis, ...] = (_reorders,)
-MIXTURES: tuple[Hypothesis, ...] = (_ratio_beside_l2, _slope_of_x, _clipped)
+MIXTURES: tuple[Hypothesis, ...] = (_ratio_beside_l2, _slope_of_x, _clipped, _one_size)
 LINES: tuple[Hypothesis, ...] = (_masked, _by_sign, _along_axes)
 TWO_WAYS: tuple[Hypothesis, ...] = (_two_means,)
 
@@ -659,6 +710,8 @@ LENGTH = "the length of an axis in `args`"
 NORM = "the gradient is clipped or normalised; the gradient of the loss is not"
 CLIP = "the gradient is clipped, np.clip(g, -c, c), and the loss is not: leave it out of the check"
 CLIP_IN_LOSS = "the loss grows no steeper there (Huber, a clip, saturation), and the gradient does"
+ABSOLUTE = "the loss is an absolute value here, and the gradient that of another, such as a square"
+SIGN_ONLY = "the gradient keeps only the sign of what it should be: that of an absolute value"
 PER_LINE = (
     "a scale of each row or column that one of the loss and the gradient has, such as gamma, a "
     "spread, a length, a count, a class weight, or an upstream gradient"
@@ -671,6 +724,7 @@ NORMALISE = (
     "where the parameter or a row of it is divided by its length: the slope of that norm (the "
     "projection, the radial part) is forgotten or wrong"
 )
+NORM_TOO = f"or, {NORMALISE}"
 EITHER_NORM = f"an L2 term (forgotten, doubled, of the wrong sign); or {NORMALISE}"
 STANDARDISE = (
     "where a mean and a variance are taken over that axis (batch norm, layer norm): the term of "

@@ -72,6 +72,8 @@ def _boxes(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
         if kind == "one slice" and check.x.ndim == 2:
             kind = "one row" if single[0] else "one column"
         yield kind, tuple(index), _name(only), LOCAL
+    if not check.known.all():
+        return  # a sample does not tell where a block ends
     forms = [_stretch(check, axis, i) for axis, i in enumerate(touched)]
     for axis, form in enumerate(forms):
         index = [*everything[:axis], form, *everything[axis + 1 :]]
