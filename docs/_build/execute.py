@@ -233,7 +233,7 @@ def wrapped(text: str, length: int) -> str:
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:
     """Hold that each block is to be seen; load what runs it in the page."""
     if " data-run=" in content:
-        page.meta.setdefault("scripts", []).append("assets/js/run.js")
+        page.meta.setdefault("scripts", []).insert(0, "assets/js/run.js")
     name = f"docs/{page.file.src_uri}"
     seen = re.sub(r"<!--.*?-->|<(pre|code)\b.*?</\1>", "", content, flags=re.DOTALL)
     for number, block in enumerate(current):

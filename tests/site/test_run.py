@@ -27,7 +27,9 @@ pytestmark = pytest.mark.skipif(
     not all((ROOT / "docs" / "assets" / "pyodide" / name).is_file() for name in HASHES),
     reason="needs Pyodide: run `python docs/_build/pyodide.py`",
 )
-PAGES_THAT_RUN = [page for page in PAGES if page not in {"changelog.md", "reference.md"}]
+# The playground shows its reports as notebooks do, which is no text to compare.
+OTHERS = {"changelog.md", "playground.md", "reference.md"}
+PAGES_THAT_RUN = [page for page in PAGES if page not in OTHERS]
 
 
 def where(page: str) -> str:
@@ -311,6 +313,59 @@ def test_open_editor_is_accessible_and_fits(page: Page, address: str, width: int
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert examine(page) == []
+
+
+# ---- the playground ----
+
+
+def test_playground_runs_each_kind_of_model_and_shows_the_report(page: Page, address: str) -> None:
+    block = opened(page, address, "playground/")
+    for model, fault, said in (
+        ("a linear model", "factor 2 left in", "factor"),
+        ("a network", "derivative 1 - z^2", "layer"),
+        ("one layer", "weight gradient transposed", "transposed"),
+    ):
+        page.select_option("[name=model]", model)
+        page.select_option("[name=fault]", fault)
+        assert run(block).startswith("WRONG")
+        assert said in shown(block)
+        assert block.locator(".output table").count() == 1
+        page.select_option("[name=fault]", "none: write your own")
+        assert run(block).startswith("PASSED")
+    assert page.locator("[name=fault] option").count() > 10
+
+
+def test_html_that_code_makes_cannot_act(page: Page, address: str) -> None:
+    block = opened(page, address, "playground/")
+    run(block)
+    attack = "<b onclick='x()'>bold</b><img src=x onerror='document.title=1'><script>1</script>"
+    code = f'class A:\n    def _repr_html_(self):\n        return """{attack}"""\n\nprint(A())'
+    assert run(block, code) == "bold"
+    assert block.locator(".output").inner_html() == "<b>bold</b>"
+
+
+def test_the_address_keeps_the_code_which_is_not_run_unasked(
+    browser: Browser, page: Page, address: str
+) -> None:
+    block = opened(page, address, "playground/")
+    first = block.locator("pre code").inner_text()
+    block.locator(".highlight").click()
+    expect(block.locator(".cm-content")).to_be_focused()
+    block.get_by_role("textbox").fill("print('é')")
+    page.wait_for_url("**/playground/#code=11.*")
+    with browser.new_page() as other:
+        copy = opened(other, page.url)
+        assert copy.locator("pre code").inner_text() == "print('é')"
+        said = copy.locator("[role=status]")
+        expect(said).to_have_text("This code came with the link. Read it, then run it.")
+        assert shown(copy) == ""
+        assert run(copy).strip() == "é"
+    for damaged in (page.url[:-4], page.url.replace("#code=11.", "#code=11.%")):
+        with browser.new_page() as other:
+            copy = opened(other, damaged)
+            assert copy.locator("pre code").inner_text() == first
+            said = copy.locator("[role=status]")
+            expect(said).to_have_text("The link is damaged. This is the first example.")
 
 
 # ---- what goes wrong ----

@@ -53,7 +53,7 @@ const words = (text) => text.replace(/<?\d+\.?\d*(e[-+]?\d+)?/g, "#").replace(/\
  * @param {boolean} edited
  */
 export const compared = (printed, text, edited) => {
-  if (!text && !printed) return "Done."
+  if (!printed) return "Done."
   if (text === printed) return "The same as printed."
   if (edited || words(text) !== words(printed)) return "Not what was printed."
   return "The same as printed, but for round-off: another NumPy, another processor."

@@ -76,7 +76,7 @@ const addButtons = (me) => {
       run: () => execute(),
       change: (code) => {
         me.code = code
-        box.dispatchEvent(new Event("edited"))
+        box.dispatchEvent(new CustomEvent("edited", { detail: code }))
       },
     })
     frame.querySelector("pre")?.setAttribute("hidden", "")
@@ -118,7 +118,7 @@ const addButtons = (me) => {
       if (!parts.length) show(null)
       else if (how === "error") show(output(parts, true))
       const text = parts.map((part) => part.text).join("")
-      const before = printed?.textContent ?? ""
+      const before = (!notebook && printed?.textContent) || ""
       status.textContent = how === "done" ? compared(before, text, edited) : SAID[how]
     } catch (error) {
       console.info(error)
@@ -136,6 +136,14 @@ const addButtons = (me) => {
     status.textContent = ""
   }
 
+  // Another example takes this one's place.
+  box.addEventListener("code", (event) => {
+    me.original = /** @type {CustomEvent<string>} */ (event).detail
+    const written = frame.querySelector("pre code")
+    if (written) written.textContent = me.original
+    printed = null
+    restore()
+  })
   if (box.dataset.run === "open") invite()
 }
 
