@@ -46,6 +46,11 @@ class Region(NamedTuple):
         return sum(math.prod(self.shapes[k]) for k in self.arrays)
 
     @property
+    def whole(self) -> bool:
+        """Whether it holds all of its arrays."""
+        return self == Region.of(self.shapes, self.arrays.start, self.arrays.stop)
+
+    @property
     def axes(self) -> tuple[int, ...]:
         """The axes along which it can be cut."""
         among = (ARRAYS,) if len(self.arrays) > 1 else (ROWS, COLUMNS)
@@ -98,9 +103,9 @@ class Region(NamedTuple):
     def name(self, names: Sequence[str]) -> str:
         """Say where it lies: ``W1, b1``, ``W2, row 3``, ``W2[3, 0:10]``."""
         name = ", ".join(names[k] for k in self.arrays) or "the parameters"
-        whole = Region.of(self.shapes, self.arrays.start, self.arrays.stop)
-        if self == whole:
+        if self.whole:
             return name
+        whole = Region.of(self.shapes, self.arrays.start, self.arrays.stop)
         rows, columns = (
             f"{span.start}" if len(span) == 1 else f"{span.start}:{span.stop}"
             for span in (self.rows, self.columns)

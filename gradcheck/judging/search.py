@@ -25,6 +25,7 @@ from gradcheck.measuring.parameters import Array
 
 CLEAN = 2  # clean directions that a pass needs
 SHARP = 3e-4  # an array that a joint direction sees less sharply gets one of its own
+DIGIT = 4  # error bars in a residual of which ratios are taken
 LEAF = 2  # so few entries are looked at one by one
 TASTE, SAMPLE = 4, 20  # entries that show whether a region is wrong throughout, and stand for it
 PATIENT = 100_000  # entries of an array that are looked at where directions cannot judge
@@ -86,7 +87,7 @@ class Looked:
             evaluator, k, self.analytic[k], noise, **tolerances, index=index, share=share
         )
         judge.check_all()
-        if index.size < CHUNK:
+        if LEAF * count > index.size and index.size < CHUNK:  # no sample
             judge.look_twice(evaluator.nfev + SPARE)
         self.open[k][index] = False
         self.checked.append(judge.checked)
@@ -144,7 +145,8 @@ class Descent(NamedTuple):
         if region.size <= LEAF and len(region.arrays) == 1:
             index = self.looked.some(region, LEAF)
             return bool(index.size and self.looked.look(region.arrays[0], index))
-        for axis in region.axes:
+        sharp = abs(here.value) > DIGIT * here.error  # or a ratio tells less than a half would
+        for axis in region.axes if sharp else ():
             ramped = self.direction.part(region, here, axis)
             if not (known or ramped.active):
                 return False  # nothing is here
@@ -161,7 +163,7 @@ class Descent(NamedTuple):
         """Follow several errors into the parts of a region, unless all of it is settled at once."""
         if len(region.arrays) > 1:
             parts = self.direction.halves(region, here, region.axes[0])
-        elif not here.loud and self._settled(region, here):
+        elif not here.loud and region.whole and self._settled(region, here):
             return True
         else:
             parts = self._quarters(region, here, 0)
