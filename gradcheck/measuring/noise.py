@@ -42,9 +42,9 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
         return apart
     noise = noise_level(evaluator, line, near)
     if apart > 4 * noise:
-        nearer = noise_level(evaluator, line, APART / 8)
+        nearer = noise_level(evaluator, line, APART / 8, twice=False)
         loud = max(apart, nearer)
-        if nearer > apart / 8:
+        if nearer > apart / 30:  # bends fall by 8^3 and more
             # Stairs, or a wave: it bends near the point already, and moves as far as it ever will.
             ((_, moved),) = line([8 * near])
             bends = noise > LOUD * evaluator.eps * abs(evaluator.at_x0)
@@ -67,7 +67,7 @@ def stands_still(evaluator: Evaluator, array: int, noise: float) -> bool:
     return all(abs(f - evaluator.at_x0) <= LOUD * (1 + abs(t)) * noise for t, f in moved)
 
 
-def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
+def noise_level(evaluator: Evaluator, line: Line, spacing: float, *, twice: bool = True) -> float:
     """Estimate the noise along a line from about 7 calls, `spacing` and more apart.
 
     The k-th divided differences of a smooth function, with weights of length 1, vanish with the
@@ -76,7 +76,8 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
     of a loss may repeat themselves and look smooth.
 
     A loss that is rounded to a lattice stands still over so short a distance; then the spacing
-    widens until it moves, and that first move bounds the noise.
+    widens until it moves, and that first move bounds the noise. A loud loss is called `twice`, to
+    tell noise from chance.
 
     References
     ----------
@@ -104,7 +105,7 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float) -> float:
         typical = 4 * median[1] or math.inf
         noise = max(floor, min(float(np.median(mean[2:])), typical))
         rounding = evaluator.eps * float(np.max(np.abs(values)))
-        if noise > LOUD * rounding:  # noise, or chance: a loss that is drawn anew at every call
+        if twice and noise > LOUD * rounding:
             evaluator.refuse_chance(values[1:], [loss for _, loss in line(steps)])
         return noise
     # A plateau: a constant loss never moves, and then there is no noise to speak of.
