@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -366,6 +367,51 @@ def test_the_address_keeps_the_code_which_is_not_run_unasked(
             assert copy.locator("pre code").inner_text() == first
             said = copy.locator("[role=status]")
             expect(said).to_have_text("The link is damaged. This is the first example.")
+
+
+# ---- figures that follow ----
+
+
+def test_the_step_is_dragged_with_the_keyboard(page: Page, address: str) -> None:
+    page.goto(address + "understand/step/", wait_until="networkidle")
+    figure = page.locator(".follow")
+    slider = figure.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("Home")
+    tiny = figure.locator("output").inner_text(), figure.locator(".dot").get_attribute("cx")
+    page.keyboard.press("End")
+    long = figure.locator("output").inner_text(), figure.locator(".dot").get_attribute("cx")
+    assert tiny[0].startswith("h = 1e-13")
+    assert long[0].startswith("h = 1e+00")
+    assert slider.get_attribute("aria-valuetext") == long[0]
+    assert float(str(tiny[1])) < float(str(long[1]))
+    secant, tangent = (float(text) for text in re.findall(r"by (\S+\d)", long[0]))
+    slope = -2 * math.exp(-0.6) + 0.5
+    assert tangent == pytest.approx(slope, abs=1e-6)
+    assert secant == pytest.approx((math.exp(-2.6) - math.exp(1.4)) / 2 + 0.5, abs=1e-6)
+
+
+def test_patterns_are_clicked(page: Page, address: str) -> None:
+    page.goto(address + "learn/deep-network/", wait_until="networkidle")
+    figure = page.locator(".follow")
+    said = figure.locator("output")
+    expect(said).to_contain_text("derivative 1 - z^2")
+    for name in ("b1", "b2"):
+        figure.get_by_label(name).uncheck()
+    figure.get_by_label("W3").check()
+    expect(said).to_contain_text("WRONG in W1, W2, W3")
+    expect(said).to_contain_text("one sample left out")
+    for name in ("W1", "W2", "W3"):
+        figure.get_by_label(name).uncheck()
+    expect(said).to_contain_text("PASSED")
+
+
+@pytest.mark.parametrize("where", ["understand/step/", "learn/deep-network/"])
+def test_figures_are_there_without_javascript(browser: Browser, address: str, where: str) -> None:
+    with browser.new_context(java_script_enabled=False) as context, context.new_page() as page:
+        page.goto(address + where)
+        expect(page.locator(".follow output")).to_be_visible()
+        expect(page.locator(".follow :is(label, fieldset)").first).to_be_hidden()
 
 
 # ---- what goes wrong ----

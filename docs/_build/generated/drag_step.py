@@ -54,7 +54,7 @@ def main() -> None:
         '<text x="215" y="60" fill="var(--figure-2)">tangent</text>'
         '<text x="215" y="80" fill="var(--figure-1)">secant</text>'
         '<text x="160" y="262" text-anchor="middle">w</text>'
-        '<text x="495" y="262" text-anchor="middle">step e</text>'
+        '<text x="495" y="262" text-anchor="middle">step h</text>'
         '<text x="370" y="32">relative error of the secant</text>',
         *(
             f'<text x="{across(10.0**power)}" y="247" text-anchor="middle">1e{power}</text>'
@@ -69,7 +69,7 @@ def main() -> None:
     data = html.escape(json.dumps(frames))
     print(f'<div class="figure follow" data-frames="{data}">{"".join(svg)}')
     print(
-        '<label hidden>The step e <input type="range" min="0" '
+        '<label hidden>The step h <input type="range" min="0" '
         f'max="{len(STEPS) - 1}" value="{START}"></label> <output>{start["text"]}</output></div>'
     )
 
@@ -86,7 +86,7 @@ def frame(step: float, slope: float) -> dict[str, Any]:
         "left": {"cx": x1, "cy": y1},
         "right": {"cx": x2, "cy": y2},
         "dot": {"cx": across(step), "cy": down(error)},
-        "text": f"e = {step:.0e}: the secant's slope is {secant:.6f}, the tangent's {slope:.6f}.",
+        "text": f"h = {step:.0e}: the secant rises by {secant:.6f}, the tangent by {slope:.6f}.",
     }
 
 
