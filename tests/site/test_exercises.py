@@ -15,7 +15,7 @@ import gradcheck
 PAGE = (ROOT / "docs" / "learn" / "exercises.md").read_text()
 _, *PARTS = re.split(r"^## (\d+\. .*)\n", PAGE.split("\n## And now yours")[0], flags=re.MULTILINE)
 EXERCISES = dict(zip(PARTS[::2], PARTS[1::2], strict=True))
-BLOCK = re.compile(r'^```python exec="true" session="[\w-]+"[^\n]*\n(.*?)^```', re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r'^```python exec="true" [^\n]*\n(.*?)^```', re.DOTALL | re.MULTILINE)
 MEND = re.compile(r"^```diff\n((?:- .*\n)+)((?:\+ .*\n)+)```", re.MULTILINE)
 
 
