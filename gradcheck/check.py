@@ -146,7 +146,7 @@ def check_gradient(
     method : {"auto", "entries", "directions"}, optional
         ``"entries"`` checks every partial derivative: 2 calls of `fun` each, and up to 40 more
         where the gradient is right and the loss smooth. ``"directions"`` checks all together along
-        random directions, with about 25 calls, and halves its way to the wrong ones. ``"auto"``
+        random directions, with about 25 calls, and decodes which are wrong. ``"auto"``
         takes entries up to 2,000 parameters.
     rtol : float, optional
         Relative tolerance; by default 1e-6 where all is float64, 1e-3 where float32 takes part.

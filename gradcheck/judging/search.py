@@ -266,7 +266,7 @@ def check_directions(
         return sights[-1].found
 
     def sharp(k: int) -> float:
-        return min(sight.sharp.get(k, math.inf) for sight in sights)
+        return _sharp(sights, k)
 
     for k in arrays:
         if broken := np.flatnonzero(~looked.open[k])[:max_wrong].tolist():
@@ -292,12 +292,22 @@ def check_directions(
             came = any(c.array == k for c in looked.checked) or math.isfinite(sharp(k))
             if not came and look(k, k + 1) is None:
                 looked.look(k, looked.some(Region.of(looked.shapes, k, k + 1), TASTE), 0)
+    return _judged(looked, sights, notes)
+
+
+def _sharp(sights: Sequence[Sight], k: int) -> float:
+    """Return the smallest error in one entry of an array that some direction would have shown."""
+    return min(sight.sharp.get(k, math.inf) for sight in sights)
+
+
+def _judged(looked: Looked, sights: Sequence[Sight], notes: list[str]) -> Judged:
+    """Sum up what entries and directions have shown of each array."""
     resolution, signs = [], []
-    for k in arrays:
+    for k, typical in enumerate(looked.problem.typical):
         mine = [c for c in looked.checked if c.array == k]
         missed = [remark.missed for remark in looked.remarks if remark.array == k]
-        along = [sharp(k)] if np.any(looked.open[k]) else []
-        resolution.append(max([0.0, *along, *missed, *(c.resolution(typical[k]) for c in mine)]))
+        along = [_sharp(sights, k)] if np.any(looked.open[k]) else []
+        resolution.append(max([0.0, *along, *missed, *(c.resolution(typical) for c in mine)]))
         signs.append(any(k in sight.signs for sight in sights) or any(c.shows_sign() for c in mine))
     return Judged(
         looked.checked,
@@ -307,5 +317,5 @@ def check_directions(
         looked.room and all(remark.complete for remark in looked.remarks),
         all(remark.explained for remark in looked.remarks),
         notes,
-        problem.trace,
+        looked.problem.trace,
     )
