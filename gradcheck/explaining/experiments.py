@@ -155,13 +155,12 @@ def _rows(trial: Trial, args: Sequence[Any]) -> Iterator[Seen]:
             return
         right, wrong = (middle, wrong) if told else (right, middle)
     last = wrong - 1
+    fine = f"right with the first {'row' if right == 1 else f'{right} rows'}"
     if wrong > 1 and some([last]) is False:
-        look_at = f"what is special in row {last}: a label, a zero, a tie, a mask, a length"
-        yield Seen(
-            "one example", f"right with the first {right}, wrong with row {last} alone", look_at
-        )
+        look_at = f"what tells row {last} from those before it: a label, a zero, a tie, a length"
+        yield Seen("one example", f"{fine}, wrong with row {last} alone", look_at)
         return
-    said = f"right with the first {'row' if right == 1 else f'{right} rows'} of the data alone, "
+    said = f"{fine} of the data alone, "
     look_at = (
         "what joins the examples: a sum or mean over them, an axis, a value of one used for all"
     )

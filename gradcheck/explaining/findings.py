@@ -28,7 +28,7 @@ from gradcheck.explaining.hypotheses import (
     name_ratio,
 )
 from gradcheck.explaining.layers import bias_of, levels, roles, vector
-from gradcheck.explaining.places import LINE, ROWS, places
+from gradcheck.explaining.places import BLOCK, LINE, ROWS, places
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -202,7 +202,8 @@ def _part(
             ratios = ("sign", "factor", "batch size", "clipped", "mask")
             found = [finding for finding in found if finding.bug not in ratios]
         if found:
-            return found
+            shared = f"; {BLOCK}" if place.look_at is BLOCK else ""
+            return [finding._replace(look_at=finding.look_at + shared) for finding in found]
     repeated = _repeated(check, integers) if place.look_at is ROWS else ""
     evidence = f"wrong {check.share}{_shared(part)}"
     if repeated:
@@ -422,9 +423,8 @@ ARRAYS = (
     "reaches them alone"
 )
 EVERY = (
-    "what all of them take: the slope of the loss by the output, or the slope that is carried from "
-    "step to step; switch off one term of the loss after the other, and check each function alone "
-    "(`check_backward`)"
+    "what all of them take: the slope of the loss by the output, or the slope carried from step to "
+    "step; check each function alone (`check_backward`)"
 )
 NEXT = (
     "one example, one term of the loss and one function at a time (`check_backward`): the part "
@@ -440,7 +440,10 @@ SUM_WRONG = (
     "is right: look at the sum over examples in this line; if something comes in between (a batch "
     "norm), look there"
 )
-REPEATED = "an index that repeats is written, not added: `G[i] += d` adds once, np.add.at each time"
+REPEATED = (
+    "an index that repeats: written, not added (`G[i] += d` adds once, np.add.at each time)? Or "
+    "averaged, divided by the count?"
+)
 PRECISION = (
     "so small an error is often one of precision: a safety epsilon in one of the two only, a "
     "rounded constant, the tolerance of a solver, float32; else a term that is small at this point"

@@ -217,6 +217,7 @@ def across(check: ArrayCheck, u: NDArray[Any], v: NDArray[Any], axes: tuple[int,
 def axes_of(check: ArrayCheck) -> Iterator[tuple[tuple[int, ...], str]]:
     """Yield the axes along which something may be the same, and how to say so, widest first."""
     long = [axis for axis in range(check.x.ndim) if check.x.shape[axis] > 1]
+    yield tuple(long), "all of it"
     for count in range(len(long) - 1, 0, -1):
         for axes in combinations(long, count):
             text = f"axis {axes[0]}" if count == 1 else f"axes {', '.join(map(str, axes))}"
@@ -357,7 +358,8 @@ def _slope_of_x(check: ArrayCheck, context: Context) -> Finding | None:
     reasons = []
     for _, much, missing, log in fits[:2]:
         extra, what = (much, "too much") if missing == "1" else (missing, "missing")
-        reason = f"the chain rule of a parameter that is a log: its factor {extra} is {what}"
+        reason = f"a factor {extra} is {what}, as in the chain rule of a parameter that is a log"
+        reason += ", or in a power" if extra == "x" else ""
         if not log:
             given, wanted = (SLOPES[k][1] if k in SLOPES else "no slope" for k in (much, missing))
             reason = f"the derivative of the activation: {given} for {wanted}"
@@ -477,14 +479,15 @@ def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
     for axes, text in axes_of(check) if check.seen[1].any() else ():
         alone = tuple(axis for axis in range(check.x.ndim) if axis not in axes)
         groups = int(np.sum(check.wrong.any(axis=axes)))
-        several = np.sum(check.wrong, axis=axes).max() > 2 and groups > 1
-        need = groups + 3
-        if not several or not np.prod([check.x.shape[axis] for axis in alone]) > 1:
+        whole = not np.prod([check.x.shape[axis] for axis in alone]) > 1
+        if not np.sum(check.wrong, axis=axes).max() > 2 or (groups < 2 and not whole):
             continue
+        need = groups + 3
         ones = np.ones_like(gap)
         shares = softmax(check.x, axes)
         ratio = across(check, check.numerical, check.analytic, axes)
-        if explained(check, ratio * check.numerical, ratio, together=False) >= need:
+        told = explained(check, ratio * check.numerical, ratio, together=False)
+        if told >= need and not whole:
             spread = f"{np.nanmin(ratio):.3g} to {np.nanmax(ratio):.3g}"
             evidence = f"a / n is one number in {text}: {spread}; shown by {check.share[3:]}"
             return Finding(check.where, "ratio per row or column", evidence, PER_LINE)
@@ -494,14 +497,19 @@ def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
             (shares, "softmax", "is a multiple of softmax(x) in", SOFTMAX),
             (shares - 1, "softmax", "is a multiple of softmax(x) - 1 in", SOFTMAX),
         ):
+            if whole and bug != "softmax":
+                continue  # one number for all was looked for
             c = across(check, basis, gap, axes)
             if explained(check, check.numerical + c * basis, together=False) >= need:
                 return Finding(check.where, bug, f"a - n {form} {text} {check.share}", look_at)
         mean, middle = (v.mean(axis=axes, keepdims=True) for v in (gap, check.x))
         c = across(check, check.x - middle, gap - mean, axes)
         line = check.numerical + mean + c * (check.x - middle)
-        if explained(check, line, together=False) >= 2 * groups + 3:
-            evidence = f"a - n is a straight line in the parameter in {text} {check.share}"
+        # a normalisation ignores what is added to all: n sums to 0
+        n = np.where(check.known, check.numerical, 0)
+        balanced = np.abs(n.sum(axis=axes)) <= 1e-2 * np.abs(n).sum(axis=axes)
+        if balanced.all() and explained(check, line, together=False) >= 2 * groups + 3:
+            evidence = f"a - n is a straight line in the parameter, in {text}: {check.share[3:]}"
             return Finding(check.where, "normalisation", evidence, STANDARDISE)
     return None
 
@@ -642,11 +650,12 @@ SAME = (
     "a term with the same slope in every entry: forgotten, or with a wrong sign or factor; the "
     "slope of a mean that is subtracted; a log of exp(x)"
 )
+HOLDS_EXP = "a term that holds exp of the parameter, such as a log of a sum of exp (a normaliser)"
 TERMS: dict[str, tuple[Any, str, str]] = {
     " times the parameter": (lambda x: x, "L2 term", ""),
     " sign(x)": (np.sign, "L1 term", L1),
     "1": (np.ones_like, "constant term", SAME),
-    " exp(x)": (np.exp, "term", "a term of the loss that holds exp of the parameter"),
+    " exp(x)": (np.exp, "term", HOLDS_EXP),
     " / x": (lambda x: 1 / x, "term", "a term of the loss that holds log of the parameter"),
     " (softmax(x) along axis 0 - along axis 1)": (_softmaxes, "softmax", "the axis of the softmax"),
 }
@@ -711,7 +720,7 @@ NORM = "the gradient is clipped or normalised; the gradient of the loss is not"
 CLIP = "the gradient is clipped, np.clip(g, -c, c), and the loss is not: leave it out of the check"
 CLIP_IN_LOSS = "the loss grows no steeper there (Huber, a clip, saturation), and the gradient does"
 ABSOLUTE = "the loss is an absolute value here, and the gradient that of another, such as a square"
-SIGN_ONLY = "the gradient keeps only the sign of what it should be: that of an absolute value"
+SIGN_ONLY = "the gradient keeps only the sign, as of an absolute value, or is clipped everywhere"
 PER_LINE = (
     "a scale of each row or column that one of the loss and the gradient has, such as gamma, a "
     "spread, a length, a count, a class weight, or an upstream gradient"
@@ -727,7 +736,7 @@ NORMALISE = (
 NORM_TOO = f"or, {NORMALISE}"
 EITHER_NORM = f"an L2 term (forgotten, doubled, of the wrong sign); or {NORMALISE}"
 STANDARDISE = (
-    "where a mean and a variance are taken over that axis (batch norm, layer norm): the term of "
+    "where a mean and a variance are taken over these (batch norm, layer norm): the term of "
     "the normalisation that holds the variance is forgotten or wrong"
 )
 SOFTMAX = "the slope of the softmax, p * (g - sum(g * p)): its sum over that axis is missing or off"

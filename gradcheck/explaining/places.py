@@ -167,7 +167,8 @@ def _runs(check: ArrayCheck) -> list[Place]:
     for span in pieces:
         start, stop = int(alive[span[0]]), int(alive[span[-1]]) + 1
         name = f"[{start}:{stop}]" if stop > start + 1 else f"[{start}]"
-        found.append(Place("block", check.part(slice(start, stop), check.name + name), RUN))
+        look_at = BLOCK if check.name else RUN
+        found.append(Place("block", check.part(slice(start, stop), check.name + name), look_at))
     return found
 
 

@@ -37,7 +37,7 @@ y0 = y[7]
         (residual_of_the_first, "several examples", "right with the first row of the data alone, "
          "wrong with the first 2", "joins the examples"),
         (another_penalty, "one term", "right with l2 = 0, wrong with 0.1", "what `l2` multiplies"),
-        (one_label, "one example", "right with the first 7, wrong with row 7 alone", "row 7"),
+        (one_label, "one example", "right with the first 7 rows, wrong with row 7 alone", "row 7"),
     ],
 )  # fmt: skip
 def test_what_is_seen_is_said(grad: Any, bug: str, said: str, look_at: str) -> None:

@@ -30,14 +30,16 @@ def say(name):
 
 
 def main() -> None:
-    """Print the faults, the linear model's first, under the bug that the report names."""
+    """Print one fault for each bug that the report names, and those that are alike folded."""
     print("In what follows, the line with the minus is the bug, the line with the plus is right.")
     print("Of each report you see the verdict and the first finding:")
     print(SAY)
     for bug, faults in by_name().items():
-        print(f"## The report says “{bug}” {{ #says-{anchor(bug)} }}\n")
-        for fault in faults:
-            print(entry(fault))
+        first, *alike = faults
+        print(f"## The report says “{bug}” {{ #says-{anchor(bug)} }}\n\n{entry(first)}")
+        if alike:
+            print(f"<details markdown>\n<summary>{len(alike)} more with such a report</summary>\n")
+            print("\n".join(map(entry, alike)) + "\n</details>\n")
 
 
 def by_name() -> dict[str, list[Fault]]:
