@@ -499,6 +499,8 @@ def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
         ):
             if whole and bug != "softmax":
                 continue  # one number for all was looked for
+            if bug == "softmax" and _alike(basis[check.wrong]):
+                continue
             c = across(check, basis, gap, axes)
             if explained(check, check.numerical + c * basis, together=False) >= need:
                 return Finding(check.where, bug, f"a - n {form} {text} {check.share}", look_at)
