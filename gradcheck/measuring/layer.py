@@ -333,7 +333,13 @@ def _refuse_output(output: Any) -> None:
             )
 
 
-WORDS = {"`fun`": "`forward`", "`grad`": "`backward`", "`x0`": "`inputs`", "`args[0].": "`"}
+WORDS = {
+    "`fun`": "`forward`",
+    "`grad`": "`backward`",
+    "`x0`": "`inputs`",
+    "`args[0].": "`",
+    "`args`": "`inputs`",
+}
 
 
 @contextmanager
