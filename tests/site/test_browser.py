@@ -72,6 +72,10 @@ CUT = """
 """
 
 
+# What is folded is read too: answers, tables, the code of figures.
+UNFOLD = "document.querySelectorAll('.md-content details').forEach(fold => fold.open = true)"
+
+
 # Of letters alone or in a drawing, axe cannot tell the contrast: they are in the page's ink. The
 # colours of code are the same on a phone, and take axe most of its time.
 EXAMINE = """
@@ -120,6 +124,7 @@ def visits(browser: Browser, address: str) -> Iterator[Callable[[str], Visit]]:
                     page.goto(address + where, wait_until="commit")
                 for width, page in pages.items():
                     page.wait_for_load_state("networkidle")
+                    page.evaluate(UNFOLD)
                     measured = page.evaluate("document.documentElement.scrollWidth")
                     if measured > width:
                         visit.too_wide.append(f"{measured} > {width}")

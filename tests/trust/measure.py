@@ -172,7 +172,7 @@ def calls_beyond(sizes: Iterable[int]) -> Iterator[int]:
 
 def table(rows: Sequence[Figure]) -> str:
     """Return figures as a Markdown table, today's beside the goals."""
-    lines = ["| Figure | Count | Today | Goal | |", "|---|---|---|---|---|"]
+    lines = ["| Figure | Count | Today | Goal | Missed |", "|---|---|---|---|---|"]
     for row in rows:
         today = f"{row.value:,.{1 if row.unit else 0}f}{row.unit}"
         goal = f"at {'least' if row.at_least else 'most'} {row.goal:g}{row.unit}"

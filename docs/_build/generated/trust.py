@@ -47,9 +47,9 @@ def main() -> None:
     chosen = list(LAYERS)[::OF_LAYERS]
     outcomes = list(run_all([*hard_jobs([0]), *zoo_jobs([0], chosen, sizes=["small"])]))
     print(f"{answer(outcomes)}\n\n{by_method(outcomes)}\n")
-    print(f"### Right gradients, by kind\n\n{by_kind(outcomes)}\n")
-    print(f"### Other checks, on the same gradients\n\n{others(outcomes)}\n{LIMITS}")
-    print(f"### The bug that is named\n\n{named()}\n")
+    print(f"## Right gradients, by kind\n\n{by_kind(outcomes)}\n")
+    print(f"## Other checks, on the same gradients\n\n{others(outcomes)}\n{LIMITS}")
+    print(f"## The bug that is named\n\n{named()}\n")
     for (precision, method), rows in figures(outcomes).items():
         fold(f"All figures beside their goals: {precision}, {method}", table(rows))
     fold("Each layer, and its bugs", by_layer(outcomes))
