@@ -38,16 +38,17 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
     if near >= APART or not evaluator.at_x0:
         return noise_level(evaluator, line, near)
     apart = noise_level(evaluator, line, APART)
-    if apart <= QUIET * evaluator.eps * abs(evaluator.at_x0):
+    rounding = evaluator.eps * abs(evaluator.at_x0)
+    if apart <= QUIET * rounding:
         return apart
-    noise = noise_level(evaluator, line, near)
+    noise = noise_level(evaluator, line, near, twice=apart < LOUD * rounding)
     if apart > 4 * noise:
         nearer = noise_level(evaluator, line, APART / 8, twice=False)
         loud = max(apart, nearer)
         if nearer > apart / 30:  # bends fall by 8^3 and more
             # Stairs, or a wave: it bends near the point already, and moves as far as it ever will.
             ((_, moved),) = line([8 * near])
-            bends = noise > LOUD * evaluator.eps * abs(evaluator.at_x0)
+            bends = noise > LOUD * rounding
             wave = bends and abs(moved - evaluator.at_x0) > 0.1 * loud
             noise, evaluator.other_noise = (noise, loud) if wave else (loud, noise)
     return noise
@@ -76,8 +77,8 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float, *, twice: bool
     of a loss may repeat themselves and look smooth.
 
     A loss that is rounded to a lattice stands still over so short a distance; then the spacing
-    widens until it moves, and that first move bounds the noise. A loud loss is called `twice`, to
-    tell noise from chance.
+    widens until it moves, and that first move bounds the noise. A loud loss is called
+    `twice`, to tell noise from chance.
 
     References
     ----------
