@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fences import Block
+from notebooks import DATA
 
 pages: dict[str, str] = {}
 
@@ -19,7 +20,7 @@ def on_nav(nav: Any, *, config: Any, files: Any) -> None:
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:
     """Keep the page as Markdown, with what its code printed."""
     parts = page.meta.get("parts", [])
-    texts = [plain(part) if isinstance(part, Block) else part for part in parts]
+    texts = [plain(part) if isinstance(part, Block) else DATA.sub("", part) for part in parts]
     pages[page.file.src_uri] = "".join(texts)
 
 

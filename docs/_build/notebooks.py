@@ -22,6 +22,7 @@ IMPORT = re.compile(r"^ *(?:import|from) (\w+)", re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(#[^)\s]*)?\)")
 ATTRIBUTES = re.compile(r" *\{ ?[#.][\w #.-]+\}$", re.MULTILINE)
 TAG = re.compile(r"<(\w+) [^>]*\bmarkdown\b[^>]*>")
+DATA = re.compile(r' data-frames="[^"]*"|<template.*?</template>', re.DOTALL)  # for scripts
 DRAWING = re.compile(r'<svg[^>]* aria-label="([^"]*)".*?</svg>', re.DOTALL)
 
 
@@ -86,6 +87,7 @@ def text(markdown: str, page: Any, files: Any, site_url: str) -> str:
         return f"]({urljoin(site_url, file.url)}{link[2] or ''})" if file else link[0]
 
     markdown = LINK.sub(absolute, ATTRIBUTES.sub("", markdown))
+    markdown = DATA.sub("", markdown)
     markdown = TAG.sub(r"<\1>", markdown)
     where = urljoin(site_url, page.url)
     return DRAWING.sub(rf'<a href="{where}">The figure on the page</a>: \1', markdown).strip()

@@ -13,8 +13,9 @@ FENCE = re.compile(r"^ *(`{3,})[^`\n]*\n.*?^ *\1 *$", re.DOTALL | re.MULTILINE)
 
 
 def words(text: str) -> int:
-    """Count the words of a page besides its code, its tables and the addresses of its links."""
-    text = re.sub(r"^ *\|.*$", "", FENCE.sub("", text), flags=re.MULTILINE)
+    """Count the words of a page besides code, tables, drawings and the addresses of its links."""
+    text = re.sub(r"<(svg|fieldset|output)\b.*?</\1>", "", FENCE.sub("", text), flags=re.DOTALL)
+    text = re.sub(r"^ *\|.*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"\]\([^)]*\)|<[^>]+>", " ", text)
     return len(re.findall(r"\S*\w\S*", text))
 
