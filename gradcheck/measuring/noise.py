@@ -41,7 +41,7 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
     rounding = evaluator.eps * abs(evaluator.at_x0)
     if apart <= QUIET * rounding:
         return apart
-    noise = noise_level(evaluator, line, near, twice=apart < LOUD * rounding)
+    noise = noise_level(evaluator, line, near)
     if apart > 4 * noise:
         nearer = noise_level(evaluator, line, APART / 8, twice=False)
         loud = max(apart, nearer)

@@ -501,7 +501,7 @@ def test_what_the_first_entries_teach_the_others_need_not_learn(bend: float) -> 
     x0 = np.random.default_rng(0).uniform(1, 2, size=300)
     report = check(lambda w: np.sum(np.sin(w / bend)), lambda w: np.cos(w / bend) / bend, x0)
     assert report.passed
-    assert report.nfev <= 2 * 300 + 40
+    assert report.nfev <= 2 * 300 + 60  # 20 of them to tell whether the bends are noise
 
 
 @pytest.mark.parametrize("size", [10, 300])
