@@ -57,7 +57,7 @@ def test_two_commands_of_one_line() -> None:
     start = "python3 -m venv .venv && .venv/bin/pip install -e "
     assert blocks("console") == [
         f"{start}'.[docs]' && .venv/bin/mkdocs serve\n",
-        f"{start}'.[docs,test]' && .venv/bin/pytest\n",
+        f"{start}'.[docs,test]' && .venv/bin/pytest -n auto --dist loadgroup\n",
     ]
 
 

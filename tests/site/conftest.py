@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,11 +76,31 @@ def finished(builder: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="session")
 def two_sites(tmp_path_factory: pytest.TempPathFactory) -> list[Site]:
-    """The site, built twice at the same time, with different hashes of strings."""
-    folders = [tmp_path_factory.mktemp(name) for name in ("first", "second")]
-    builders = [build(folder, PYTHONHASHSEED=str(seed)) for seed, folder in enumerate(folders)]
-    for builder in builders:
-        finished(builder)
+    """The site, built twice at the same time, with different hashes of strings.
+
+    Of several processes of pytest-xdist, one builds, and the others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folders, said = [shared / name for name in ("site-1", "site-2")], shared / "sites-said"
+    try:
+        folders[0].mkdir()
+    except FileExistsError:
+        end = time.monotonic() + 900
+        while not said.exists() and time.monotonic() < end:
+            time.sleep(0.2)
+    else:
+        builders = [build(folder, PYTHONHASHSEED=str(seed)) for seed, folder in enumerate(folders)]
+        failed = ""
+        try:
+            for builder in builders:
+                finished(builder)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            failed = str(error)
+        said.with_suffix(".part").write_text(failed)
+        said.with_suffix(".part").rename(said)  # at once, whole
+    assert said.read_text() == ""
     return [Site(folder, json.loads(Path(f"{folder}.json").read_text())) for folder in folders]
 
 

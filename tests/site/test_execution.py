@@ -151,6 +151,9 @@ def build(folder: Path, pages: dict[str, str], **variables: str) -> tuple[int, s
     return builder.returncode, said
 
 
+ONCE = pytest.mark.xdist_group("failed")  # one build serves them all
+
+
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str]:
     """One site with everything that can be wrong: all of it has to be listed."""
@@ -158,12 +161,14 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str]:
     return build(tmp_path_factory.mktemp("wrong"), pages)
 
 
+@ONCE
 def test_build_fails(failed: tuple[int, str]) -> None:
     status, said = failed
     assert status == 1
     assert "failures" in said
 
 
+@ONCE
 @pytest.mark.parametrize("name", WRONG)
 def test_failure_is_listed_with_page_and_line(failed: tuple[int, str], name: str) -> None:
     _, line, message = WRONG[name]

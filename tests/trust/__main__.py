@@ -4,45 +4,25 @@ Exits with 1 if a goal is not reached. ``--first 100 --seeds 20`` runs seeds tha
 on, ``--list`` prints every case that falls short.
 """
 
-import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 from .measure import figures, general, hard_jobs, table, zoo_jobs
+from .options import names, parser
 from .outcomes import METHODS, PRECISIONS, Outcome
 from .parallel import run_all
 from .zoo import LAYERS
 
 
-def names(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
-    """Return what reads a list of names, and refuses unknown ones with those that exist."""
-    there = tuple(known)
-
-    def read(text: str) -> tuple[str, ...]:
-        for name in text.split(","):
-            if name not in there:
-                raise argparse.ArgumentTypeError(f"no {name!r}; there are: {', '.join(there)}")
-        return tuple(text.split(","))
-
-    return read
-
-
 def main(words: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.trust",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    command = parser("tests.trust", __doc__, seeds=9)
     several = "; several with commas"
-    parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--seeds", type=int, default=9, help="how many seeds (default 9)")
-    parser.add_argument("--layer", type=names(LAYERS), default=tuple(LAYERS), help="of the zoo")
-    parser.add_argument("--precision", type=names(PRECISIONS), default=PRECISIONS, help=several)
-    parser.add_argument("--method", type=names(METHODS), default=METHODS, help=several)
-    parser.add_argument("--list", action="store_true", help="print every case that falls short")
-    parser.add_argument("--processes", type=int, default=2, help="how many at a time (default 2)")
-    given = parser.parse_args(words)
+    command.add_argument("--layer", type=names(LAYERS), default=tuple(LAYERS), help="of the zoo")
+    command.add_argument("--precision", type=names(PRECISIONS), default=PRECISIONS, help=several)
+    command.add_argument("--method", type=names(METHODS), default=METHODS, help=several)
+    command.add_argument("--list", action="store_true", help="print every case that falls short")
+    given = command.parse_args(words)
     start = time.perf_counter()
     seeds = range(given.first, given.first + given.seeds)
     todo = [

@@ -14,21 +14,26 @@ from .right import right_cases
 from .truth import EXTENDED, one_sided_slopes
 from .unclear import unclear_cases
 from .wrong import plants, wrong_cases
+from .zoo import LAYERS
 
 needs_extended = pytest.mark.skipif(not EXTENDED, reason="no extended precision on this machine")
 
 
+ONCE = pytest.mark.xdist_group("trust")  # the outcomes serve several tests
 PAIRS = [(precision, method) for precision in PRECISIONS for method in METHODS]
 
 
 @pytest.fixture(scope="module")
 def outcomes() -> list[Outcome]:
-    """One seed: hard cases, and the zoo in its smallest size, along directions its middle one."""
-    layers = zoo_jobs([0], sizes=["small"])
-    wide = zoo_jobs([0], sizes=["medium"], methods=["directions"])
-    return list(run_all([*hard_jobs([0]), *layers, *wide]))
+    """One seed: hard cases, the zoo in its smallest size, and a third of it in its middle one."""
+    todo = [*hard_jobs([0]), *zoo_jobs([0], sizes=["small"])]
+    for j, precision in enumerate(PRECISIONS):
+        third = list(LAYERS)[j::3]
+        todo += zoo_jobs([1], third, [precision], ["directions"], sizes=["medium"])
+    return list(run_all(todo))
 
 
+@ONCE
 @pytest.mark.parametrize("pair", PAIRS, ids=" ".join)
 def test_figures_are_no_worse_than_they_were(outcomes: list[Outcome], pair: Pair) -> None:
     rows = figures(outcomes)[pair]
@@ -39,6 +44,7 @@ def test_figures_are_no_worse_than_they_were(outcomes: list[Outcome], pair: Pair
     assert not worse, "\n".join([*map(str, worse), *short])
 
 
+@ONCE
 def test_levels_are_no_better_than_their_goals(outcomes: list[Outcome]) -> None:
     for pair, rows in figures(outcomes).items():
         goals = {row.name: row for row in rows}

@@ -15,6 +15,9 @@ from .zoo.checks import told
 from .zoo.truth import entry_bounds, gap, misses
 
 EVERY = pytest.mark.parametrize("name", LAYERS)
+EACH_KIND = pytest.mark.parametrize(
+    ("kind", "size"), list(zip(KINDS, ("medium", "small", "small"), strict=True))
+)
 
 
 def test_there_are_enough_layers() -> None:
@@ -27,11 +30,10 @@ def test_there_are_enough_layers() -> None:
 
 
 @EVERY
-@pytest.mark.parametrize("kind", KINDS)
-def test_right_gradients_are_right_to_eight_digits(name: str, kind: str) -> None:
-    for size in ("small", "medium"):
-        case = Case(LAYERS[name], "float64", kind, size, 0)
-        assert max(misses(case, entries=4).values()) < 1e-8
+@EACH_KIND
+def test_right_gradients_are_right_to_eight_digits(name: str, kind: str, size: str) -> None:
+    case = Case(LAYERS[name], "float64", kind, size, 0)
+    assert max(misses(case, entries=6).values()) < 1e-8
 
 
 @EVERY
@@ -49,24 +51,24 @@ def test_right_gradients_in_float32_are_those_of_float64(name: str) -> None:
 
 
 @EVERY
-@pytest.mark.parametrize("kind", KINDS)
-def test_bugs_are_bugs_where_they_are_said_to_be(name: str, kind: str) -> None:
-    for size in ("small", "medium"):
-        case = Case(LAYERS[name], "float64", kind, size, 0)
-        right = case.grad(case.x0)
-        largest = max(np.abs(g).max() for g in right.values())
-        for bug in case.layer.bugs:
-            wrong = replace(case, bug=bug.name).grad(case.x0)
-            apart = {k: np.abs(wrong[k] - g) for k, g in right.items()}
-            changed = {k for k, gaps in apart.items() if gaps.max() > 0}
-            assert changed == set(bug.wrong.split()), bug.name
-            for array in changed:  # and not only between the two slopes of a kink
-                places = np.argsort(apart[array], axis=None)[:-13:-1]
-                outside = []
-                for k in places:
-                    i = tuple(map(int, np.unravel_index(k, apart[array].shape)))
-                    outside.append(gap(entry_bounds(case, array, i), float(wrong[array][i])))
-                assert max(outside) > 1e-5 * largest, (bug.name, array)
+@EACH_KIND
+def test_bugs_are_bugs_where_they_are_said_to_be(name: str, kind: str, size: str) -> None:
+    """And not only between the two slopes of a kink, nor only in the round-off."""
+    case = Case(LAYERS[name], "float64", kind, size, 0)
+    right = case.grad(case.x0)
+    largest = max(np.abs(g).max() for g in right.values())
+    for bug in case.layer.bugs:
+        wrong = replace(case, bug=bug.name).grad(case.x0)
+        apart = {k: np.abs(wrong[k] - g) for k, g in right.items()}
+        changed = {k for k, gaps in apart.items() if gaps.max() > 0}
+        assert changed == set(bug.wrong.split()), bug.name
+        for array in changed:
+            places = np.argsort(apart[array], axis=None)[:-13:-1]
+            indices = [tuple(map(int, np.unravel_index(k, wrong[array].shape))) for k in places]
+            assert any(
+                gap(entry_bounds(case, array, i), float(wrong[array][i])) > 1e-5 * largest
+                for i in indices
+            ), (bug.name, array)
 
 
 @EVERY

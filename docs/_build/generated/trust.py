@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.trust.outcomes import Outcome
 
 EVERY = 7  # of the networks in which a fault can be planted, one in this many
-OF_LAYERS = 4  # of the layers, one in this many
+OF_LAYERS = 6  # of the layers, one in this many
 NAMES_A_PLACE = {"layer"}  # and not a bug
 LIMITS = """
 *Everyday ones* are the kinds network and model. The hard ones are here because fixed steps have trouble with

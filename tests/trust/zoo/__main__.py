@@ -4,18 +4,18 @@ python -m tests.trust.zoo --layers relu,max_pool --precision float32 --method di
 python -m tests.trust.zoo --sizes small,medium --seeds 1 --what right,wrong,planted
 """
 
-import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product
 
+from tests.trust.options import names, parser
 from tests.trust.outcomes import METHODS, PRECISIONS, Outcome
 from tests.trust.parallel import Job, run_all
 
 from .checks import MOST_BY_ENTRIES, WHAT, run
-from .layer import KINDS, LAYERS, SIZES, cases, refuse_unknown
+from .layer import KINDS, LAYERS, SIZES, cases
 
 
 def figures(outcomes: Sequence[Outcome]) -> str:
@@ -45,39 +45,23 @@ def figures(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def names(known: Iterable[str]) -> dict[str, object]:
-    """Return the options of an argument that takes a list of names."""
-    return {
-        "type": lambda text: tuple(text.split(",")),
-        "default": tuple(known),
-        "metavar": "A,B",
-    }
-
-
 def main(words: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.trust.zoo",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
-    parser.add_argument("--seeds", type=int, default=2, help="how many seeds (default 2)")
-    parser.add_argument("--layers", **names(LAYERS), help="by default all")  # type: ignore[arg-type]
-    parser.add_argument("--precision", **names(PRECISIONS), help=", ".join(PRECISIONS))  # type: ignore[arg-type]
-    parser.add_argument("--method", **names(METHODS), help=", ".join(METHODS))  # type: ignore[arg-type]
-    parser.add_argument("--kinds", **names(KINDS), help=", ".join(KINDS))  # type: ignore[arg-type]
-    parser.add_argument("--sizes", **names(SIZES), help=", ".join(SIZES))  # type: ignore[arg-type]
-    parser.add_argument("--what", **names(["right"]), help=", ".join(WHAT))  # type: ignore[arg-type]
-    parser.add_argument("--processes", type=int, default=2, help="how many at a time (default 2)")
-    given = parser.parse_args(words)
+    command = parser("tests.trust.zoo", __doc__, seeds=2)
+    for option, known in (
+        ("--layers", LAYERS),
+        ("--precision", PRECISIONS),
+        ("--method", METHODS),
+        ("--kinds", KINDS),
+        ("--sizes", SIZES),
+        ("--what", WHAT),
+    ):
+        default = tuple(known) if option != "--what" else ("right",)
+        there = ", ".join(known) if len(known) < 10 else "by default all"
+        command.add_argument(option, type=names(known), default=default, help=there)
+    given = command.parse_args(words)
     start = time.perf_counter()
     seeds = range(given.first, given.first + given.seeds)
-    try:
-        refuse_unknown("method", given.method, METHODS)
-        refuse_unknown("kind of check", given.what, WHAT)
-        chosen = list(cases(given.layers, given.precision, given.kinds, given.sizes, seeds))
-    except ValueError as error:
-        parser.error(str(error))
+    chosen = list(cases(given.layers, given.precision, given.kinds, given.sizes, seeds))
     jobs: list[Job] = [
         (run, (case, method, given.what))
         for case in chosen
