@@ -22,7 +22,7 @@ IMPORT = re.compile(r"^ *(?:import|from) (\w+)", re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(#[^)\s]*)?\)")
 ATTRIBUTES = re.compile(r" *\{ ?[#.][\w #.-]+\}$", re.MULTILINE)
 TAG = re.compile(r"<(\w+) [^>]*\bmarkdown\b[^>]*>")
-DATA = re.compile(r' data-frames="[^"]*"|<template.*?</template>', re.DOTALL)  # for scripts
+DATA = re.compile(r' data-(frames|examples)="[^"]*"')  # for scripts alone
 DRAWING = re.compile(r'<svg[^>]* aria-label="([^"]*)".*?</svg>', re.DOTALL)
 
 

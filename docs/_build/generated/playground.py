@@ -112,7 +112,9 @@ def main() -> None:
         "one layer": examples("check_backward", AFFINE + LAYER),
     }
     first = models["a linear model"]["y_hat - y turned round"]
-    print('<form class="choice" hidden>')
+    data = json.dumps(models).replace("[", r"\u005b")  # or Markdown would see links
+    data = html.escape(data)
+    print(f'<form class="choice" data-examples="{data}" hidden>')
     for name in ("model", "fault"):
         print(f'<label>Choose a {name} <select name="{name}"></select></label>')
     print("</form>\n")

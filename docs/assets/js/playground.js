@@ -39,9 +39,8 @@ const followLink = () => {
 }
 
 const addChoice = () => {
-  const data = /** @type {HTMLTemplateElement} */ (document.querySelector("#examples"))
   /** @type {Record<string, Record<string, string>>} */
-  const models = JSON.parse(data.content.textContent ?? "")
+  const models = JSON.parse(form.dataset.examples ?? "")
   const [model, fault] = form.querySelectorAll("select")
   /** @param {HTMLSelectElement} select @param {object} names */
   const fill = (select, names) =>
