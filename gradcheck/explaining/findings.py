@@ -28,7 +28,7 @@ from gradcheck.explaining.hypotheses import (
     name_ratio,
 )
 from gradcheck.explaining.layers import bias_of, levels, roles, vector
-from gradcheck.explaining.places import BLOCK, LINE, ROWS, places
+from gradcheck.explaining.places import BLOCK, LINE, ROWS, places, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -388,7 +388,7 @@ def _off(checks: Sequence[ArrayCheck]) -> str:
 
 def _strewn(check: ArrayCheck) -> bool:
     """Whether a good part of an array is right, and strewn among what is wrong."""
-    alive, right = np.sum(check.alive), np.sum(check.alive & ~check.wrong)
+    alive, right = np.sum(check.alive), np.sum(check.alive & ~check.wrong & shown(check))
     return bool(check.settled and right > 1 and 5 * right >= alive)
 
 

@@ -53,11 +53,16 @@ def _apart(check: ArrayCheck, inside: NDArray[np.bool_], full: float) -> bool:
     wrong, alive = int(np.sum(check.wrong)), int(np.sum(inside & check.alive))
     if (check.wrong & ~inside).any() or wrong < min(3, alive) or wrong < full * alive:
         return False
+    others = ~inside & check.alive
+    return bool(2 * np.sum(others & shown(check)) >= np.sum(others) > 0)
+
+
+def shown(check: ArrayCheck) -> NDArray[np.bool_]:
+    """Return in which entries an error such as those that are wrong have would have shown."""
     _, a, n, _ = check.seen
     off = np.median(np.abs(a - n) / np.maximum(np.abs(a), np.abs(n)))
-    others = ~inside & check.alive
-    shown = others & (check.error <= np.abs(check.analytic) * off / 3)
-    return bool(2 * np.sum(shown) >= np.sum(others) > 0)
+    sharp: NDArray[np.bool_] = check.error <= np.abs(check.analytic) * off / 3
+    return sharp
 
 
 def _boxes(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
@@ -153,7 +158,11 @@ def _runs(check: ArrayCheck) -> list[Place]:
         bar = 1e-3 * np.abs(ratio - 1) + 3 * check.error[alive] / np.abs(check.numerical[alive])
     cuts = np.flatnonzero(np.diff(wrong)) + 1
     spans = [span for span in np.split(np.arange(alive.size), cuts) if wrong[span[0]]]
-    if len(spans) > RUNS:
+    inside = np.zeros(check.wrong.size, np.bool_)
+    for span in spans:
+        inside[alive[span[0]] : alive[span[-1]] + 1] = True
+    others = check.alive & ~inside
+    if len(spans) > RUNS or 2 * np.sum(others & shown(check)) < np.sum(others):
         return []
     pieces = []
     for span in spans:
