@@ -118,9 +118,6 @@ def main() -> None:
     for name in ("model", "fault"):
         print(f'<label>Choose a {name} <select name="{name}"></select></label>')
     print("</form>\n")
-    print(
-        f'<template id="examples" data-search-exclude>{html.escape(json.dumps(models))}</template>\n'
-    )
     print(f'```python exec="true" edit="open"\n{first}\n```')
 
 
