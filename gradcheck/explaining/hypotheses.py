@@ -96,8 +96,10 @@ class ArrayCheck(NamedTuple):
 
     @property
     def right(self) -> bool:
-        """Whether all of it was seen to be right, and not only 0 = 0."""
-        return self.settled and not self.wrong.any() and bool(self.alive.any())
+        """Whether all of it was seen to be right, and not only 0 = 0 or within wide bars."""
+        alive = self.alive
+        sharp = np.sum(alive & (self.error <= 0.1 * np.abs(self.analytic)))
+        return self.settled and not self.wrong.any() and bool(2 * sharp >= np.sum(alive) > 0)
 
     @property
     def throughout(self) -> bool:
@@ -264,7 +266,8 @@ def _term(check: ArrayCheck, context: Context) -> Finding | None:
         if bug == "L2 term":
             radial = _radial(check)
             if radial or radial is None:
-                bug, look_at = "normalisation", NORMALISE if radial else EITHER_NORM
+                bug = "normalisation" if radial else "multiple of x"
+                look_at = NORMALISE if radial else EITHER_NORM
             else:
                 look_at = f"the L2 term of the gradient: {_l2(missing, context.sizes)}"
         note = [f"; {s} is {LENGTH}" for s in context.sizes if np.isclose(abs(missing), s)]
@@ -375,12 +378,15 @@ def _slope_of_x(check: ArrayCheck, context: Context) -> Finding | None:
 def _zeros(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a = 0 where n is not, n = 0 where a is not, or the one here and the other there."""
     _, a, n, error = check.seen
-    if (np.minimum(np.abs(a), np.abs(n)) > 0).any() or (check.alive & ~check.wrong).any():
+    if (np.minimum(np.abs(a), np.abs(n)) > 0).any():
         return None
-    if not a.any():
+    right = check.alive & ~check.wrong  # a = 0 within a wide bar contradicts no zeros
+    if not a.any() and not check.analytic[right].any():
         evidence = f"a is exactly 0 {check.share}, n is not"
         return Finding(check.where, "never written", evidence, NEVER_WRITTEN)
-    if not n.any() and (error <= 0.03 * np.abs(a)).all():  # on a kink, 0 stands between two slopes
+    if (
+        not (n.any() or check.numerical[right].any()) and (error <= 0.03 * np.abs(a)).all()
+    ):  # on a kink, 0 stands between two slopes
         evidence = f"n is exactly 0 {check.share}, a is not"
         return Finding(check.where, "loss ignores it", evidence, MASK if context.part else IGNORED)
     return None

@@ -42,7 +42,7 @@ def places(check: ArrayCheck) -> list[Place]:
         inside[index] = True
         if _apart(check, inside, 0.5 if kind in LINE else FULL):
             return [Place(kind, check.part(index, f"{check.name}{name}".strip()), look_at)]
-    return _runs(check) if check.x.ndim == 1 else []
+    return _runs(check) if check.x.ndim == 1 and check.known.all() else []
 
 
 def _apart(check: ArrayCheck, inside: NDArray[np.bool_], full: float) -> bool:
