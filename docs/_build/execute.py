@@ -187,25 +187,29 @@ def mark(block: Block, number: int) -> str:
 
 
 def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdown-exec calls it so
-    """Render a block: its code, what it printed, its figures (called by markdown-exec)."""
+    """Render a block: its code, what it printed, its figures (called by markdown-exec).
+
+    Nothing of it is searched: words are, and the reference.
+    """
     block = current[int(id)]
     look = {option: value for option, value in block.options.items() if option in LOOK}
     code = MarkdownConverter(md).convert(code_block("python", block.code, **look))
     shown = Markup("")
     if block.output and "html" in block.options:
-        shown += Markup(f'<div class="output" data-search-exclude>{block.output}</div>')
+        shown += Markup(f'<div class="output">{block.output}</div>')
     elif block.output:
         text = wrapped(html.escape(block.output), 1 if "raises" in block.options else 81)
-        shown += Markup(f'<pre class="output" data-search-exclude><samp>{text}</samp></pre>')
+        shown += Markup(f'<pre class="output"><samp>{text}</samp></pre>')
     for count, svg in enumerate(block.figures):
         unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{id}-{count}-", svg)
-        shown += Markup(f'<figure class="figure" data-search-exclude>{unique}</figure>')
+        shown += Markup(f'<figure class="figure">{unique}</figure>')
     if "fold" in block.options:
         shown += Markup(f"<details><summary>The code of this figure</summary>{code}</details>")
     else:
         shown = code + shown
     about = copied(int(id)) + editors.attributes(int(id), current)
-    return Markup(f'<div class="executed" data-block="{id}"{about}>{shown}</div>')
+    opening = f'<div class="executed" data-block="{id}" data-search-exclude{about}>'
+    return Markup(f"{opening}{shown}</div>")
 
 
 def copied(number: int) -> str:

@@ -181,7 +181,9 @@ def search(page: Page, words: str) -> list[str]:
     page.keyboard.type(words)
     results = page.locator(".md-search-result__link")
     expect(results.first).to_be_visible(timeout=15000)
-    return [str(results.nth(n).get_attribute("href")) for n in range(results.count())]
+    page.wait_for_timeout(500)  # each letter searches anew
+    found: list[str] = results.evaluate_all("links => links.map(a => a.getAttribute('href'))")
+    return found
 
 
 SEARCHED = {

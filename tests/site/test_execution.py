@@ -256,7 +256,7 @@ def test_everything_printed_reaches_page_and_report(tmp_path: Path) -> None:
         "<samp>a-b!\nwritten &lt;b&gt;\n{&#x27;a&#x27;: 2, &#x27;b&#x27;: 1}\n</samp>",
         '<samp><span class="long">in a note</span>\n'
         '<span class="long">ValueError: `x0` is empty</span>\n</samp>',
-        '<div class="output" data-search-exclude><em>emphasis</em>\n</div>',
+        '<div class="output"><em>emphasis</em>\n</div>',
         "of a drawing\n</samp></pre><details><summary>The code of this figure</summary><div",
     ):
         assert shown in html
