@@ -197,7 +197,7 @@ class Descent(NamedTuple):
             wrong, size = wrong + looked.look(k, rest, 0), size + rest.size
         if 2 * wrong >= size:
             text = (
-                f"Wrong throughout {name}: {wrong} of {size} sampled entries are. "
+                f"Of {size} entries sampled in {name}, {wrong} are wrong. "
                 "The others were not looked at."
             )
             looked.settle(region, Remark(k, text))

@@ -308,8 +308,7 @@ def test_an_array_that_is_wrong_throughout_is_named_by_a_sample(key: str) -> Non
     assert report.nfev < 400
     if x0[key].size > 200:
         assert not report.complete
-        assert f"throughout {key}" in str(report)
-        assert "sampled" in str(report)
+        assert f"entries sampled in {key}," in " ".join(report.notes)
 
 
 @pytest.mark.parametrize("factor", [-1.0, 0.0, 1 / 20, 20.0])
