@@ -233,7 +233,8 @@ class Ladder:
         exponent = min(self.rungs)
         lowest = self.rungs[exponent]
         at_noise = lowest.bar >= e.kink / 16 or exponent <= self._floor
-        return lowest.step <= e.step and at_noise
+        bent = abs(lowest.jump) > 4 * e.kink  # what differs there is a bend more than a kink
+        return lowest.step <= e.step and at_noise and not bent
 
     def bend(self, distance: float) -> float:
         """Return by how much the slope changes over a distance: by no more than kinks allow."""
