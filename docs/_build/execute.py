@@ -208,7 +208,7 @@ def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdow
     else:
         shown = code + shown
     about = copied(int(id)) + editors.attributes(int(id), current)
-    opening = f'<div class="executed" data-block="{id}" data-search-exclude{about}>'
+    opening = f'<div class="executed" data-search-exclude data-block="{id}"{about}>'
     return Markup(f"{opening}{shown}</div>")
 
 
