@@ -121,8 +121,9 @@ def results(browser: Browser, address: str) -> dict[str, list[list[str]]]:
 def alike(printed: str, text: str) -> bool:
     """Whether two outputs are the same, but for round-off and what follows from it.
 
-    Digits must agree up to the last one. A single digit is an order of magnitude, and two may be a
-    number of calls or of entries, which depends on round-off a little.
+    Digits must agree up to the last one, and whole numbers, which may come from a division, to one
+    in 10,000. A single digit is an order of magnitude, and two may be a number of calls or of
+    entries, which depends on round-off a little. What is below 1e-8 is round-off itself.
     """
     number = re.compile(r"<?(\d+(?:,\d{3})*\.?\d*(?:e[-+]?\d+)?)")
     before, after = (
@@ -133,7 +134,10 @@ def alike(printed: str, text: str) -> bool:
     def near(one: str, other: str) -> bool:
         digits = min(len(re.sub(r"e.*|\D|^[0.]+", "", text)) for text in (one, other))
         limit: float = {0: 1.0, 1: 0.95, 2: 0.3}.get(digits, 2 * 10 ** (1 - digits))
-        return abs(float(one) - float(other)) <= limit * max(float(one), float(other))
+        if one.isdigit():
+            limit = max(limit, 1e-4)
+        largest = max(float(one), float(other))
+        return largest < 1e-8 or abs(float(one) - float(other)) <= limit * largest
 
     return words[0] == words[1] and all(map(near, before, after))
 
