@@ -142,6 +142,7 @@ def alike(printed: str, text: str) -> bool:
     return words[0] == words[1] and all(map(near, before, after))
 
 
+@pytest.mark.xdist_group("every block in the page")
 @pytest.mark.parametrize("name", PAGES_THAT_RUN)
 def test_blocks_print_in_the_page_what_they_printed_at_build(
     results: dict[str, list[list[str]]], site: Site, name: str
@@ -156,6 +157,7 @@ def test_blocks_print_in_the_page_what_they_printed_at_build(
         )
 
 
+@pytest.mark.xdist_group("every block in the page")
 def test_most_blocks_can_be_run_in_the_page(results: dict[str, list[list[str]]]) -> None:
     assert sum(map(len, results.values())) > 100
     runnable = {name for name, found in results.items() if found}
