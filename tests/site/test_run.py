@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -188,7 +189,9 @@ def test_nothing_is_loaded_before_the_click_and_little_after(page: Page, address
 
 
 def test_the_first_result_is_there_soon_and_the_next_at_once(page: Page, address: str) -> None:
-    """The best of three, for the machine may be busy with something else."""
+    """The best of three, for the machine may be busy; where it is far too busy, no time is taken."""
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
+        pytest.skip(f"the machine is too busy to measure a time: load {os.getloadavg()[0]:.0f}")
 
     def seconds(block: Locator) -> float:
         start = time.monotonic()
