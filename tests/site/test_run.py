@@ -189,7 +189,7 @@ def test_nothing_is_loaded_before_the_click_and_little_after(page: Page, address
 
 
 def test_the_first_result_is_there_soon_and_the_next_at_once(page: Page, address: str) -> None:
-    """The best of three, for the machine may be busy; where it is far too busy, no time is taken."""
+    """The best of three, for the machine may be busy; where it is far too busy, none."""
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
         pytest.skip(f"the machine is too busy to measure a time: load {os.getloadavg()[0]:.0f}")
 
