@@ -36,6 +36,8 @@ def roles(checks: Sequence[ArrayCheck]) -> dict[str, Role]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from gradcheck.explaining.hypotheses import ArrayCheck
     >>> one = np.ones((2, 2))
     >>> named = [ArrayCheck(n, one, one, one, one, one > 2) for n in ("fc1.weight", "gamma")]
     >>> roles(named)
