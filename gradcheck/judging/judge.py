@@ -55,7 +55,7 @@ def examine(
     def enough(e: Estimate) -> bool:
         """Whether more rungs would tell nothing new."""
         excess, bar, allowed = claim.excess(e), e.error + e.kink, claim.allowed(e.value)
-        if e.kinked and e.settled and ladder.closest(e):
+        if ladder.kinked(e):
             return True
         if excess <= 0 or (excess <= e.error and not sharper):
             return bar <= (allowed if sharper else max(allowed, 3 * e.round_off))
@@ -94,7 +94,7 @@ def judge(claim: Claim, ladder: Ladder, e: Estimate) -> Judgement:
     if not math.isfinite(claim.slope):
         return Judgement(Verdict.WRONG, Reason.GRADIENT, e)
     excess = claim.excess(e)
-    if e.settled and e.kinked and e.kink > claim.allowed(e.value) and ladder.closest(e):
+    if e.kink > claim.allowed(e.value) and ladder.kinked(e):
         # The two one-sided slopes differ however small the step: the loss bends at the point.
         between = excess <= SURE * e.error + e.kink
         return Judgement(Verdict.KINK if between else Verdict.WRONG, Reason.KINK, e)

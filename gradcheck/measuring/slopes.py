@@ -233,8 +233,12 @@ class Ladder:
         exponent = min(self.rungs)
         lowest = self.rungs[exponent]
         at_noise = lowest.bar >= e.kink / 16 or exponent <= self._floor
-        bent = abs(lowest.jump) > 4 * e.kink  # what differs there is a bend more than a kink
-        return lowest.step <= e.step and at_noise and not bent
+        return lowest.step <= e.step and at_noise
+
+    def kinked(self, e: Estimate) -> bool:
+        """Whether the one-sided slopes differ however small the step, and not by a bend alone."""
+        sure = e.kinked and e.settled and self.closest(e)
+        return sure and abs(self.rungs[min(self.rungs)].jump) <= 4 * e.kink
 
     def bend(self, distance: float) -> float:
         """Return by how much the slope changes over a distance: by no more than kinks allow."""
@@ -302,7 +306,7 @@ class Ladder:
             # Truncation falls by 16 a rung and round-off rises by 4: go where they should meet.
             far = math.log(best.truncation / (best.round_off + TINY)) / math.log(64)
             wanted = small - min(max(int(far), 1), 4)
-        elif best.dominant == "kink" and not self.closest(best):
+        elif best.kinked and not self.closest(best):
             wanted = self.nearest(best.kink / 4)
         else:
             return None
