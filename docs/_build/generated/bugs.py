@@ -38,7 +38,8 @@ def main() -> None:
         first, *alike = faults
         print(f"## The report says “{bug}” {{ #says-{anchor(bug)} }}\n\n{entry(first)}")
         if alike:
-            print(f"<details markdown>\n<summary>{len(alike)} more with such a report</summary>\n")
+            print("<details markdown data-search-exclude>")
+            print(f"<summary>{len(alike)} more with such a report</summary>\n")
             print("\n".join(map(entry, alike)) + "\n</details>\n")
 
 
