@@ -48,8 +48,9 @@ def examine(
 ) -> Judgement | None:
     """Add rungs until the claim is settled; None if there is no slope to hold it against.
 
-    Smaller steps first; larger ones for a `sharper` look at what its error bar excused; none where
-    the step is `fixed`. At a minimum, no slope is known nearer than it changes `around` the point.
+    Smaller steps first; larger ones for a `sharper` look at what its error bar excused; the closest
+    at once where others like it sit on `kinks`; none where the step is `fixed`. At a minimum, no
+    slope is known nearer than it changes `around` the point.
     """
 
     def enough(e: Estimate) -> bool:
