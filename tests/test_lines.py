@@ -11,9 +11,9 @@ TABS = dict(re.findall(r'^=== "(.*?)"\n\n(.*?)(?=^\S)', PAGE, re.DOTALL | re.MUL
 MOST = {
     "Layer": 1,
     "Layer object": 5,
-    "Class": 4,
     "Two functions": 1,
     "Flat theta": 2,
+    "Class": 4,
     "PyTorch": 4,
     "JAX": 3,
 }

@@ -56,6 +56,7 @@ def small_site(folder: Path, *pages: str) -> None:
     for part in ("docs/_build", "docs/assets", "gradcheck"):
         shutil.copytree(ROOT / part, folder / part)
     for page in pages:
+        (folder / "docs" / page).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / "docs" / page, folder / "docs" / page)
     config = (ROOT / "mkdocs.yml").read_text()
     (folder / "mkdocs.yml").write_text(re.sub(r"\nnav:\n(?: .*\n)+", "\n", config))
@@ -75,38 +76,28 @@ def finished(builder: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def two_sites(tmp_path_factory: pytest.TempPathFactory) -> list[Site]:
-    """The site, built twice at the same time, with different hashes of strings.
-
-    Of several processes of pytest-xdist, one builds, and the others wait.
-    """
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The site. Of several processes of pytest-xdist, one builds it, and the others wait."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    folders, said = [shared / name for name in ("site-1", "site-2")], shared / "sites-said"
+    folder, said = shared / "site", shared / "site-said"
     try:
-        folders[0].mkdir()
+        folder.mkdir()
     except FileExistsError:
         end = time.monotonic() + 900
         while not said.exists() and time.monotonic() < end:
             time.sleep(0.2)
     else:
-        builders = [build(folder, PYTHONHASHSEED=str(seed)) for seed, folder in enumerate(folders)]
         failed = ""
         try:
-            for builder in builders:
-                finished(builder)
+            finished(build(folder))
         except (AssertionError, subprocess.TimeoutExpired) as error:
             failed = str(error)
         said.with_suffix(".part").write_text(failed)
         said.with_suffix(".part").rename(said)  # at once, whole
     assert said.read_text() == ""
-    return [Site(folder, json.loads(Path(f"{folder}.json").read_text())) for folder in folders]
-
-
-@pytest.fixture(scope="session")
-def site(two_sites: list[Site]) -> Site:
-    return two_sites[0]
+    return Site(folder, json.loads(Path(f"{folder}.json").read_text()))
 
 
 @pytest.fixture(scope="session")
