@@ -189,8 +189,8 @@ def mark(block: Block, number: int) -> str:
 def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdown-exec calls it so
     """Render a block: its code, what it printed, its figures (called by markdown-exec).
 
-    Nothing of it is searched: words are, and the reference. (A `section`, since the search ends what
-    it leaves out at the next closing tag of the same name.)
+    Nothing of it is searched: words are, and the reference. (A `section`, since the search ends
+    what it leaves out at the next closing tag of the same name.)
     """
     block = current[int(id)]
     look = {option: value for option, value in block.options.items() if option in LOOK}

@@ -1,4 +1,4 @@
-"""Mend what mkdocstrings makes: types that are words, dashes before nothing, searched signatures."""
+"""Mend what mkdocstrings makes: types that are words, dashes before nothing, signatures."""
 
 from __future__ import annotations
 
