@@ -13,6 +13,8 @@ from textwrap import indent
 
 from gradcheck.learning.faults import CATALOGUE
 
+HOW = """Change the code, press <strong>Run</strong>, and read the report. Nothing you write leaves
+your browser; to share it, copy the address of this page, which keeps the code."""
 RIGHT = "none: write your own"
 LINEAR = """
 def loss(w, X, y):
@@ -115,6 +117,7 @@ def main() -> None:
     data = json.dumps(models).replace("[", r"\u005b")  # or Markdown would see links
     data = html.escape(data)
     print(f'<form class="choice" data-examples="{data}" hidden>')
+    print(f"<p>{HOW}</p>")
     for name in ("model", "fault"):
         print(f'<label>Choose a {name} <select name="{name}"></select></label>')
     print("</form>\n")
