@@ -1,7 +1,7 @@
 """gradcheck: is a hand-written gradient right, which entry is wrong, and why."""
 
 from gradcheck.check import assert_backward, assert_gradient, check_backward, check_gradient
-from gradcheck.explaining.hypotheses import Finding
+from gradcheck.explaining.evidence import Finding
 from gradcheck.judging.table import Entry
 from gradcheck.measuring.derivatives import Derivative, directional_derivative, numerical_gradient
 from gradcheck.measuring.sweep import StepSweep, sweep_steps

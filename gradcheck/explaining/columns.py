@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.explaining.evidence import ArrayCheck, Finding
 from gradcheck.explaining.experiments import own_steps, tried
 from gradcheck.explaining.findings import diagnose
-from gradcheck.explaining.hypotheses import ArrayCheck, Finding
 from gradcheck.judging.table import CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.parameters import Array, Parameters, leaves

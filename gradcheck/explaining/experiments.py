@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.explaining.hypotheses import Finding
+from gradcheck.explaining.evidence import Finding
 from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.noise import estimate_noise
 from gradcheck.measuring.pair import Pair

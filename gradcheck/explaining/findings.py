@@ -7,28 +7,24 @@ no hypothesis explains is described by where it lies: one row, a block, from one
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.explaining.hypotheses import (
-    LINES,
-    MIXTURES,
-    ORDERS,
+from gradcheck.explaining import words
+from gradcheck.explaining.evidence import (
     STRICT,
     TOLERANCE,
-    TWO_WAYS,
-    VALUES,
     ArrayCheck,
     Context,
     Finding,
     constant,
     explained,
     fraction,
-    name_ratio,
 )
+from gradcheck.explaining.hypotheses import LINES, MIXTURES, ORDERS, TWO_WAYS, VALUES, name_ratio
 from gradcheck.explaining.layers import bias_of, levels, roles, vector
-from gradcheck.explaining.places import BLOCK, LINE, ROWS, places, shown
+from gradcheck.explaining.places import BOXES, LINE, Place, places, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gradcheck.explaining.hypotheses import Hypothesis
-    from gradcheck.explaining.places import Place
 
 __all__ = ["ArrayCheck", "diagnose"]
 
@@ -44,12 +39,14 @@ FEW = 5  # wrong entries that are named one by one
 SMALL = 1e-3  # an error of less of its size may be one of precision
 GULF = 10  # and is told apart from others that are so many times larger
 EITHER = "; another bug fits as well: check at other weights, or without a penalty, to tell"
+RATIOS = ("sign", "factor", "batch size", "clipped", "mask")  # less telling than "one row"
 
 
 def diagnose(
     arrays: Sequence[ArrayCheck],
     batch_sizes: Collection[int] = (),
     integers: Sequence[NDArray[Any]] = (),
+    data: str = "`args`",
 ) -> tuple[Finding, ...]:
     """Name the bugs that explain the wrong entries, the most telling first.
 
@@ -61,6 +58,8 @@ def diagnose(
         Lengths that may be N, the number of examples, the most likely first.
     integers : sequence of arrays, optional
         Data that may be indices into a parameter.
+    data : str, optional
+        Where these were found.
 
     Returns
     -------
@@ -77,168 +76,175 @@ def diagnose(
     sizes = list(dict.fromkeys(int(size) for size in batch_sizes if size > 1))
     with np.errstate(all="ignore"):
         checks = [_prepared(check) for check in arrays]
-        broken = [check for check in checks if not np.isfinite(check.analytic).all()]
-        wrong = [c for c in checks if c.wrong.any() and np.isfinite(c.analytic).all()]
-        told = [c for c in wrong if c.settled or np.sum(c.wrong) > 2]
-        if not told:
-            return *_not_finite(broken), *_describe(checks, wrong)
-        findings, unexplained = _explain(checks, told, sizes, integers)
-        return (*_not_finite(broken), *findings, *_describe(checks, unexplained))
+        lengths = sorted({n for c in checks for n in (*c.x.shape, c.x.size)} - {1, *sizes})
+        return Diagnosis(checks, Context(sizes, lengths, data=data), integers).findings()
 
 
 def _prepared(check: ArrayCheck) -> ArrayCheck:
     x, a, n, error = (np.atleast_1d(np.asarray(field, np.float64)) for field in check[1:5])
     wrong = np.atleast_1d(check.wrong) & (np.isfinite(n) | ~np.isfinite(a))
-    return ArrayCheck(
-        check.name, x, a, n, error, wrong, check.settled or bool(np.isfinite(n).all())
-    )
+    settled = check.settled or bool(np.isfinite(n).all())
+    return ArrayCheck(check.name, x, a, n, error, wrong, settled)
 
 
-def _names(checks: Sequence[ArrayCheck]) -> str:
-    return ", ".join(check.where for check in checks)
+class Diagnosis(NamedTuple):
+    """All arrays, and what else may be known of the gradient."""
 
+    checks: Sequence[ArrayCheck]
+    context: Context
+    integers: Sequence[NDArray[Any]]
 
-def _not_finite(broken: Sequence[ArrayCheck]) -> list[Finding]:
-    if not broken:
-        return []
-    counts = [f"{np.sum(~np.isfinite(c.analytic))} of {c.analytic.size}" for c in broken]
-    evidence = f"a is NaN or infinite in {', '.join(counts)} entries"
-    look_at = "log(0), 0 / 0, an exp that overflows, an array from np.empty that was never filled"
-    if len(broken) > 1:
-        look_at += f"; going backwards, {broken[-1].where} is the first"
-    return [Finding(_names(broken), "not finite", evidence, look_at)]
+    def findings(self) -> tuple[Finding, ...]:
+        """Name the bugs, one for all wrong arrays or one for each; describe what is left."""
+        finite = [bool(np.isfinite(c.analytic).all()) for c in self.checks]
+        broken = [c for c, fine in zip(self.checks, finite, strict=True) if not fine]
+        wrong = [c for c, fine in zip(self.checks, finite, strict=True) if fine and c.wrong.any()]
+        found = _not_finite(broken)
+        if not any(c.settled or np.sum(c.wrong) > 2 for c in wrong):
+            return *found, *_describe(self.checks, wrong)
+        told = [c for c in wrong if c.settled or np.sum(c.wrong) > 2]
+        if joined := self._one_for_all(told):
+            return *found, *joined
+        own, left = [], []
+        for check in told[::-1]:
+            said = self._all_of(check, self._context_of(check, told))
+            own += said
+            left += [] if said else [check]
+        if layer := _layer(self.checks, left[::-1]):
+            return *found, *_merge(own), layer
+        unexplained = []
+        for check in left:
+            said, rest = self._parts_of(check, self._context_of(check, told))
+            own += said
+            unexplained += rest
+        return *found, *_merge(own), *_describe(self.checks, unexplained[::-1])
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is right."""
+        return not any(check.right for check in self.checks)
 
-def _explain(
-    checks: Sequence[ArrayCheck],
-    wrong: Sequence[ArrayCheck],
-    sizes: Sequence[int],
-    integers: Sequence[NDArray[Any]],
-) -> tuple[list[Finding], list[ArrayCheck]]:
-    """Explain all wrong arrays by one bug, else each by its own; return those still unexplained."""
-    whole = not any(check.right for check in checks)
-    lengths = sorted({n for c in checks for n in (*c.x.shape, c.x.size)} - {1, *sizes})
-    local = [check for check in wrong if places(check)]
-    if len(wrong) > 1 and len(local) <= len(wrong) / 2 and any(c.throughout for c in wrong):
-        name = "every array" if whole else _names(wrong)
-        context = Context(
-            sizes, lengths, whole, norm=float(np.sqrt(sum(np.sum(c.analytic**2) for c in wrong)))
-        )
+    def _context_of(self, check: ArrayCheck, wrong: Sequence[ArrayCheck]) -> Context:
+        norm = float(np.linalg.norm(check.analytic))
+        return self.context._replace(whole=self.whole and len(wrong) == 1, norm=norm)
+
+    def _one_for_all(self, wrong: Sequence[ArrayCheck]) -> list[Finding]:
+        """Explain all wrong arrays by one bug."""
+        local = [check for check in wrong if places(check)]
+        if len(wrong) < 2 or 2 * len(local) > len(wrong) or not any(c.throughout for c in wrong):
+            return []
+        norm = float(np.sqrt(sum(np.sum(c.analytic**2) for c in wrong)))
+        context = self.context._replace(whole=self.whole, norm=norm)
         for spare_biases in (False, True):
-            joined = _join(wrong, name, spare_biases)
-            if findings := _fitting(joined, context, VALUES, MIXTURES):
-                return findings, []
-    contexts = [
-        Context(sizes, lengths, whole and len(wrong) == 1, norm=float(np.linalg.norm(c.analytic)))
-        for c in wrong
-    ]
-    findings, left = [], []
-    for check, context in zip(wrong[::-1], contexts[::-1], strict=True):
-        found = _all_of(check, checks, context)
-        findings += found
-        left += [] if found else [(check, context)]
-    if layer := _layer(checks, [check for check, _ in left[::-1]]):
-        return [*_merge(findings), layer], []
-    unexplained = []
-    for check, context in left:
-        found, rest = _parts_of(check, checks, context, integers)
-        findings += found
-        unexplained += rest
-    return _merge(findings), unexplained[::-1]
+            joined = _join(wrong, "every array" if self.whole else _names(wrong), spare_biases)
+            if found := _fitting(joined, context, VALUES, MIXTURES):
+                return found
+        return []
 
+    def _all_of(self, check: ArrayCheck, context: Context) -> list[Finding]:
+        """Explain all that is wrong in one array."""
+        found = _fitting(check, context, VALUES + ORDERS, MIXTURES) or self._mixed_up(check)
+        if not found and (small := _small(check)) is not None and small[check.wrong].all():
+            return [_rounding(check)]
+        return found
 
-def _all_of(check: ArrayCheck, checks: Sequence[ArrayCheck], context: Context) -> list[Finding]:
-    """Explain all that is wrong in one array."""
-    found = _fitting(check, context, VALUES + ORDERS, MIXTURES) or _mixed_up(check, checks)
-    if not found and (small := _small(check)) is not None and small[check.wrong].all():
-        return [_rounding(check)]
-    return found
+    def _mixed_up(self, check: ArrayCheck) -> list[Finding]:
+        """Whether the array holds what belongs into another one of its shape."""
+        for other in self.checks:
+            if other.name != check.name and other.x.shape == check.x.shape:
+                both = check.wrong & other.known
+                common = check._replace(wrong=both, error=np.maximum(check.error, other.error))
+                if both.any() and (told := explained(common, other.numerical)) > 1:
+                    evidence = f"a = n of {other.name}, shown by {told} entries"
+                    return [Finding(check.where, "mixed up", evidence, words.MIXED_UP)]
+        return []
 
+    def _parts_of(
+        self, check: ArrayCheck, context: Context
+    ) -> tuple[list[Finding], list[ArrayCheck]]:
+        """Explain parts of an array: rows, blocks, or what is off by much and by little.
 
-def _parts_of(
-    check: ArrayCheck,
-    checks: Sequence[ArrayCheck],
-    context: Context,
-    integers: Sequence[NDArray[Any]],
-) -> tuple[list[Finding], list[ArrayCheck]]:
-    """Explain parts of an array: rows, columns, blocks, or what is off by much and by little."""
-    if found := _fitting(check, context, LINES, TWO_WAYS) if not places(check) else []:
-        return found, []
-    if (small := _small(check)) is not None:
-        # the small ones are neither proof nor contradiction of what explains the large
-        few = check._replace(wrong=check.wrong & small)
-        error = np.where(few.wrong, np.inf, check.error)
-        large = check._replace(wrong=check.wrong & ~small, error=error)
-        if found := _all_of(large, checks, context):
-            return [*found, _rounding(few)], []
-        found, rest = _parts_of(large, checks, context, integers)
-        return [*found, _rounding(few)], rest
-    here = context._replace(whole=False, part=True)
-    parts = [f for place in places(check) for f in _part(check, place, here, integers)]
-    return parts, [] if parts else [check]
+        Return what is left unexplained, too.
+        """
+        found_in = places(check)
+        boxes = any(place.kind in BOXES for place in found_in)
+        if not boxes and (found := _fitting(check, context, LINES, TWO_WAYS)):
+            where = found_in[0].part.where if found_in else check.where
+            return [finding._replace(where=where) for finding in found], []
+        if (small := _small(check)) is not None:
+            # the small ones are neither proof nor contradiction of what explains the large
+            few = check._replace(wrong=check.wrong & small)
+            error = np.where(few.wrong, np.inf, check.error)
+            large = check._replace(wrong=check.wrong & ~small, error=error)
+            if found := self._all_of(large, context):
+                return [*found, _rounding(few)], []
+            found, rest = self._parts_of(large, context)
+            return [*found, _rounding(few)], rest
+        here = context._replace(whole=False, part=True)
+        parts = [f for place in found_in for f in self._part(check, place, here)]
+        return parts, [] if parts else [check]
+
+    def _part(self, check: ArrayCheck, place: Place, context: Context) -> list[Finding]:
+        """Explain the part of an array in which all that is wrong lies, or say which part it is.
+
+        That it is one row tells more than that the row has a ratio.
+        """
+        part, kind = place.part, place.kind
+        if kind in BOXES:
+            found = _fitting(part, context, VALUES + ORDERS, MIXTURES, LINES)
+            found = [f for f in found if kind not in LINE or f.bug not in RATIOS]
+            shared = f"; {words.BLOCK}" if place.look_at is words.BLOCK else ""
+            if found:
+                return [f._replace(look_at=f.look_at + shared) for f in found]
+        evidence = f"wrong {check.share}{_shared(part)}"
+        if place.look_at is words.ROWS and _repeated(check, self.integers):
+            evidence += "; these are the rows whose index comes more than once in "
+            evidence += self.context.data
+            return [Finding(part.name, "repeated index", evidence, words.REPEATED)]
+        return [Finding(part.name, kind, evidence, place.look_at)]
 
 
 def _fitting(check: ArrayCheck, context: Context, *tables: Sequence[Hypothesis]) -> list[Finding]:
     """Return what the first of the tables says in which a hypothesis fits."""
+    thin = check.thinned()
     for table in tables:
-        if found := [finding for explain in table if (finding := explain(check, context))]:
-            if len(found) < 2:
-                return found
+        found = [
+            finding
+            for explain in table
+            if (finding := explain(check if explain in ORDERS else thin, context))
+        ]
+        if len(found) > 1:
             return [finding._replace(look_at=finding.look_at + EITHER) for finding in found]
+        if found:
+            return found
     return []
 
 
-def _part(
-    check: ArrayCheck, place: Place, context: Context, integers: Sequence[NDArray[Any]]
-) -> list[Finding]:
-    """Explain the part of an array in which all that is wrong lies, or say which part it is.
-
-    That it is one row tells more than that the row has a ratio.
-    """
-    part, kind = place.part, place.kind
-    if kind in (*LINE, "block"):
-        found = _fitting(part, context, VALUES + ORDERS, MIXTURES, LINES)
-        if kind in LINE:
-            ratios = ("sign", "factor", "batch size", "clipped", "mask")
-            found = [finding for finding in found if finding.bug not in ratios]
-        if found:
-            shared = f"; {BLOCK}" if place.look_at is BLOCK else ""
-            return [finding._replace(look_at=finding.look_at + shared) for finding in found]
-    repeated = _repeated(check, integers) if place.look_at is ROWS else ""
-    evidence = f"wrong {check.share}{_shared(part)}"
-    if repeated:
-        return [Finding(part.name, "repeated index", f"{evidence}; {repeated}", REPEATED)]
-    return [Finding(part.name, kind, evidence, place.look_at)]
-
-
-def _repeated(check: ArrayCheck, integers: Sequence[NDArray[Any]]) -> str:
-    """Say whether the wrong rows are those whose index comes more than once in the data."""
+def _repeated(check: ArrayCheck, integers: Sequence[NDArray[Any]]) -> bool:
+    """Whether the wrong rows are those whose index comes more than once in the data."""
     rows = set(np.flatnonzero(check.wrong.reshape(check.x.shape[0], -1).any(axis=1)).tolist())
     for index in integers:
         lines = index.reshape(len(index), -1) if index.ndim > 1 else index[None]
-        several = [np.unique(line, return_counts=True) for line in (index.ravel()[None], lines)
-                   for line in line]  # fmt: skip
-        for found in (several[:1], several[1:]):
-            twice = {int(v) for values, counts in found for v in values[counts > 1]}
+        for group in (index.reshape(1, -1), lines):  # in all of it, or in one line
+            counted = [np.unique(line, return_counts=True) for line in group]
+            twice = {int(v) for values, counts in counted for v in values[counts > 1]}
             if twice == rows and len(np.unique(index)) > len(rows):
-                return "these are the rows whose index comes more than once in `args`"
-    return ""
+                return True
+    return False
 
 
 def _small(check: ArrayCheck) -> NDArray[np.bool_] | None:
     """Return which entries are off by little, where these are all or stand far from the rest."""
     _, a, n, _ = check.seen
     gap, own = np.abs(a - n), np.maximum(np.abs(a), np.abs(n))
-    values = check.numerical[check.alive]
-    typical = float(np.sqrt(np.mean(values**2)))
+    typical = float(np.sqrt(np.mean(check.numerical[check.alive] ** 2)))
     size = np.maximum(own, typical)
     little = gap <= SMALL * size
     off = (gap / own)[little]
     if not little.any() or np.median(off) > SMALL:
         return None
     if not little.all():
-        rest = gap[~little] / size[~little]
-        near = rest.min() < GULF * (gap / size)[little].max()
+        near = (gap / size)[~little].min() < GULF * (gap / size)[little].max()
         if little.sum() < 3 or near or (gap / own)[~little].min() < GULF * off.max():
             return None
     small = np.zeros(check.wrong.shape, np.bool_)
@@ -247,20 +253,8 @@ def _small(check: ArrayCheck) -> NDArray[np.bool_] | None:
 
 
 def _rounding(check: ArrayCheck) -> Finding:
-    return Finding(check.where, "small error", f"wrong {check.share}, {_off([check])}", PRECISION)
-
-
-def _mixed_up(check: ArrayCheck, checks: Sequence[ArrayCheck]) -> list[Finding]:
-    """Whether the array holds what belongs into another one of its shape."""
-    for other in checks:
-        if other is not check and other.x.shape == check.x.shape:
-            both = check.wrong & other.known
-            common = check._replace(wrong=both, error=np.maximum(check.error, other.error))
-            if both.any() and (told := explained(common, other.numerical)) > 1:
-                evidence = f"a = n of {other.name}, shown by {told} entries"
-                look_at = "two arrays that took each other's place: the order or names of a return"
-                return [Finding(check.where, "mixed up", evidence, look_at)]
-    return []
+    evidence = f"wrong {check.share}, {_off([check])}"
+    return Finding(check.where, "small error", evidence, words.PRECISION)
 
 
 def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool = False) -> ArrayCheck:
@@ -268,18 +262,22 @@ def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool = False) -
 
     Of the entries that were not looked at, one stands for all: a sample needs little memory.
     """
-    kept = [c.known.ravel() for c in checks]
-    for known in kept:
-        known[np.argmin(known)] = True
     role = roles(checks)
-    spared = [c._replace(x=0 * c.x) if spare_biases and
-              (role[c.name].bias if c.name in role else c.x.ndim == 1) else c
-              for c in checks]  # fmt: skip
-    x, a, n, error, wrong = (
-        np.concatenate([field.ravel()[known] for field, known in zip(fields, kept, strict=True)])
-        for fields in zip(*(c[1:6] for c in spared), strict=True)
-    )
-    return ArrayCheck(name, x, a, n, error, wrong)
+    fields: list[list[NDArray[Any]]] = [[] for _ in range(5)]
+    wrong = sum(int(np.sum(c.wrong)) for c in checks)
+    alive = sum(int(np.sum(c.alive)) for c in checks)
+    sampled = "" if all(c.known.all() for c in checks) else " looked at"
+    for check in checks:
+        thin = check.thinned()
+        if spare_biases and (role[check.name].bias if check.name in role else check.x.ndim == 1):
+            thin = thin._replace(x=0 * thin.x)
+        kept = thin.known.ravel()
+        kept[np.argmin(kept)] = True
+        for column, field in zip(fields, thin[1:6], strict=True):
+            column.append(field.ravel()[kept])
+    x, a, n, error, off = map(np.concatenate, fields)
+    of = f"in {wrong:,} of {alive:,} entries{sampled}"
+    return ArrayCheck(name, x, a, n, error, off, of=of)
 
 
 def _merge(findings: Sequence[Finding]) -> list[Finding]:
@@ -302,6 +300,19 @@ def _merge(findings: Sequence[Finding]) -> list[Finding]:
 # --- where no hypothesis fits ---------------------------------------------------------------------
 
 
+def _names(checks: Sequence[ArrayCheck]) -> str:
+    return ", ".join(check.where for check in checks)
+
+
+def _not_finite(broken: Sequence[ArrayCheck]) -> list[Finding]:
+    if not broken:
+        return []
+    counts = [f"{np.sum(~np.isfinite(c.analytic))} of {c.analytic.size}" for c in broken]
+    evidence = f"a is NaN or infinite in {', '.join(counts)} entries"
+    first = f"; going backwards, {broken[-1].where} is the first" if len(broken) > 1 else ""
+    return [Finding(_names(broken), "not finite", evidence, words.NOT_FINITE + first)]
+
+
 def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[Finding]:
     """Read from which arrays are wrong, and which right, where the fault lies; else say only that.
 
@@ -314,19 +325,19 @@ def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[
     whole = not right and len(left) == len([c for c in checks if c.alive.any() or not c.settled])
     facts = _facts([_join(left, "every array")] if whole and len(left) > 1 else left, right)
     if any(_strewn(c) for c in left):
-        scattered = facts._replace(bug="some entries", look_at=SCATTERED)
+        scattered = facts._replace(bug="some entries", look_at=words.SCATTERED)
         return [scattered if len(left) == 1 or right else facts]
     known = roles(checks)
     biases = {name: bias for name in known if (bias := bias_of(name, known))}
     weights = {b: [w for w in biases if biases[w] == b] for b in biases.values()}
     if all(biases.get(name) in right for name in wrong):
-        return [_half(left, "weights only", dict.fromkeys(biases[n] for n in wrong), DELTA_RIGHT)]
+        return [_half(left, "weights only", (biases[n] for n in wrong), words.DELTA_RIGHT)]
     if all(name in weights and {*weights[name]} <= {*right} for name in wrong):
-        others = dict.fromkeys(w for name in wrong for w in weights[name])
-        return [_half(left, "biases only", others, SUM_WRONG)]
+        others = (w for name in wrong for w in weights[name])
+        return [_half(left, "biases only", others, words.SUM_WRONG)]
     if right and all(c.settled for c in left):
-        return [facts._replace(bug="these arrays only", look_at=ARRAYS)]
-    return [facts._replace(look_at=EVERY if whole and len(left) > 1 else NEXT)]
+        return [facts._replace(bug="these arrays only", look_at=words.ARRAYS)]
+    return [facts._replace(look_at=words.EVERY if whole and len(left) > 1 else words.NEXT)]
 
 
 def _layer(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding | None:
@@ -339,22 +350,17 @@ def _layer(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding 
     others = any(c.wrong.any() for c in checks if c.name not in wrong)
     if len(wrong) < 2 or others or not later or depth[wrong[-1]] >= depth[later[0]]:
         return None
-    first, after = wrong[-1], later[0]
-    if all(vector(c) for c in left if depth[c.name] == depth[first]):
+    if all(vector(c) for c in left if depth[c.name] == depth[wrong[-1]]):
         return None
     evidence = f"wrong: {', '.join(wrong)}; right: {', '.join(later)}"
-    look_at = (
-        f"going backwards, {first} is the first that is wrong: look at the lines that come between "
-        f"{after} and {first}: the weights and the derivative by which delta, the slope of a "
-        "layer's sums, is multiplied, or a term of the loss (or a step in time) that joins here"
-    )
+    look_at = words.LAYER.format(first=wrong[-1], after=later[0])
     if not numbered:
         look_at = f"if the layers follow one another as `x0` lists them: {look_at}"
     return Finding(", ".join(wrong), "layer", evidence, look_at)
 
 
 def _half(wrong: Sequence[ArrayCheck], bug: str, right: Iterable[str], look_at: str) -> Finding:
-    evidence = f"wrong: {_names(wrong)}; right: {', '.join(right)}"
+    evidence = f"wrong: {_names(wrong)}; right: {', '.join(dict.fromkeys(right))}"
     if all(_is_outer_product(check.analytic - check.numerical) for check in wrong):
         evidence += "; a - n is one outer product, as if one example were left out or came twice"
     return Finding(_names(wrong), bug, evidence, look_at)
@@ -375,76 +381,38 @@ def _facts(left: Sequence[ArrayCheck], right: Sequence[str]) -> Finding:
         wrong = f"{left[0].share}{_few(left[0])}"
     evidence = f"no bug that we know fits; wrong {wrong}, {_off(left)}"
     evidence += f"; right: {', '.join(right)}" if right else ""
-    return Finding(_names(left), "unknown", evidence, NEXT)
+    return Finding(_names(left), "unknown", evidence, words.NEXT)
 
 
 def _off(checks: Sequence[ArrayCheck]) -> str:
     """Return "by 3 % (median) to 20 %", or less where that says all."""
-    a, n = (np.concatenate(fields) for fields in zip(*(c.seen[1:3] for c in checks), strict=True))
-    off = 100 * np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))
+    off = 100 * np.concatenate([check.off for check in checks])
     middle, most = f"{np.median(off):.3g} %", f"{off.max():.3g} %"
     return f"by {middle}" if middle == most else f"by {middle} (median) to {most}"
 
 
 def _strewn(check: ArrayCheck) -> bool:
     """Whether a good part of an array is right, and strewn among what is wrong."""
-    alive, right = np.sum(check.alive), np.sum(check.alive & ~check.wrong & shown(check))
-    return bool(check.settled and right > 1 and 5 * right >= alive)
+    right = np.sum(check.others & shown(check))
+    return bool(check.settled and right > 1 and 5 * right >= np.sum(check.alive))
 
 
 def _few(check: ArrayCheck) -> str:
     """Return ": [2, 0], [3, 1], with a / n = -1", where so few are wrong that each can be named."""
-    places = np.argwhere(check.wrong).tolist()
     if not _strewn(check):
         return ""
-    named = len(places) <= FEW
-    return f": {', '.join(map(str, places))}{_shared(check)}" if named else _shared(check)
+    named = ", ".join(map(str, np.argwhere(check.wrong)[: FEW + 1].tolist()))
+    return (f": {named}" if np.sum(check.wrong) <= FEW else "") + _shared(check)
 
 
 def _shared(check: ArrayCheck) -> str:
     """Return ", with a / n = -1" where a few entries share a ratio, or it has a meaning."""
     _, a, n, error = check.seen
     ratio = constant(n, a)
-    here = check.part(check.wrong, check.name)
+    here = check.part(check.wrong)
     told = explained(here, ratio * here.numerical, ratio) > 1
     told = told or bool(name_ratio(ratio, Context(), tolerance=STRICT))
     if not a.any():
         return ", where a is exactly 0"
     told = told and (error <= TOLERANCE * np.abs(a - n)).all()
     return f", with a / n = {fraction(ratio)}" if told else ""
-
-
-SCATTERED = (
-    "the others are right: what decides which are wrong? A mask, a branch, a label, an index, a "
-    "tie; print them beside the parameters and the data"
-)
-ARRAYS = (
-    "what these arrays share and the others do not: the lines that fill them in, and a slope that "
-    "reaches them alone"
-)
-EVERY = (
-    "what all of them take: the slope of the loss by the output, or the slope carried from step to "
-    "step; check each function alone (`check_backward`)"
-)
-NEXT = (
-    "one example, one term of the loss and one function at a time (`check_backward`): the part "
-    "that passes is not it"
-)
-DELTA_RIGHT = (
-    "if the bias is added straight to what the weights give, delta, the slope of the layer's sums, "
-    "is right: look at what multiplies it in this line, or at a penalty on these weights; if "
-    "something comes in between (a batch norm), look there"
-)
-SUM_WRONG = (
-    "if the bias is added straight to what the weights give, delta, the slope of the layer's sums, "
-    "is right: look at the sum over examples in this line; if something comes in between (a batch "
-    "norm), look there"
-)
-REPEATED = (
-    "an index that repeats: written, not added (`G[i] += d` adds once, np.add.at each time)? Or "
-    "averaged, divided by the count?"
-)
-PRECISION = (
-    "so small an error is often one of precision: a safety epsilon in one of the two only, a "
-    "rounded constant, the tolerance of a solver, float32; else a term that is small at this point"
-)

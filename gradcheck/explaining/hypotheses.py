@@ -6,177 +6,40 @@ nearly all that is wrong, entry by entry: abs(a - predicted) <= 1e-3 abs(a - n) 
 
 from __future__ import annotations
 
-from itertools import combinations
+from functools import partial
+from itertools import combinations, permutations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from gradcheck.explaining import words
+from gradcheck.explaining.evidence import (
+    LARGE,
+    PROOF,
+    STRICT,
+    TOLERANCE,
+    ArrayCheck,
+    Context,
+    Finding,
+    across,
+    alike,
+    constant,
+    explained,
+    fraction,
+    slope,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    Hypothesis = Callable[["ArrayCheck", "Context"], "Finding | None"]
+    Function = Callable[[NDArray[Any]], NDArray[Any]]
+    Hypothesis = Callable[[ArrayCheck, Context], Finding | None]
+    Index = tuple[NDArray[np.intp], ...]
+    Goes = Callable[[Index], NDArray[np.intp]]
 
-TOLERANCE = 1e-3  # the part of abs(a - n) that a hypothesis may leave unexplained
-STRICT = 1e-4  # and where it rests on one or two entries
-PROOF = 30  # an entry proves nothing that may be off by more than so many tolerances
-ALIKE = 1e-2  # parameters that differ by less of their size show no dependence on them
-
-
-class Finding(NamedTuple):
-    """A bug that explains wrong entries.
-
-    Attributes
-    ----------
-    where : str
-        The array, the part of it or the layers in which it shows.
-    bug : str
-        A short name, such as ``"sign"`` or ``"transposed"``.
-    evidence : str
-        The numbers that say so.
-    look_at : str
-        The line of the back-pass to look at.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from gradcheck import check_gradient
-    >>> report = check_gradient(lambda w: w @ w, lambda w: -2 * w, np.array([1.0, 2.0]))
-    >>> report.findings[0].bug
-    'sign'
-    """
-
-    where: str
-    bug: str
-    evidence: str
-    look_at: str
-
-
-class ArrayCheck(NamedTuple):
-    """One array of the parameters as the check saw it; all fields have the same shape.
-
-    Where nothing was looked at, `numerical` is NaN and `wrong` is False; where a clean direction
-    settled all at once, `numerical` is `analytic`. `error` is the error bar of `numerical`. The
-    name of a bare array is "". `settled` is False where a search stopped early, or could not see:
-    other entries may be wrong, too.
-    """
-
-    name: str
-    x: NDArray[Any]
-    analytic: NDArray[Any]
-    numerical: NDArray[Any]
-    error: NDArray[Any]
-    wrong: NDArray[np.bool_]
-    settled: bool = True
-
-    @property
-    def where(self) -> str:
-        """The name as a sentence can hold it."""
-        return self.name or "the gradient"
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Which entries have a slope to compare with."""
-        known: NDArray[np.bool_] = np.isfinite(self.numerical)
-        return known
-
-    @property
-    def alive(self) -> NDArray[np.bool_]:
-        """Which entries are known and not 0 on both sides."""
-        zero = (self.analytic == 0) & (self.numerical == 0)
-        alive: NDArray[np.bool_] = self.known & ~zero
-        return alive
-
-    @property
-    def seen(self) -> tuple[NDArray[Any], ...]:
-        """The parameters, a, n and the error bar of the wrong entries."""
-        x, a, n, error = (field[self.wrong] for field in self[1:5])
-        return x, a, n, error
-
-    @property
-    def right(self) -> bool:
-        """Whether all of it was seen to be right, and not only 0 = 0 or within wide bars."""
-        alive = self.alive
-        sharp = np.sum(alive & (self.error <= 0.1 * np.abs(self.analytic)))
-        return self.settled and not self.wrong.any() and bool(2 * sharp >= np.sum(alive) > 0)
-
-    @property
-    def throughout(self) -> bool:
-        """Whether at least half of what is known of the array is wrong."""
-        return bool(2 * np.sum(self.wrong) >= np.sum(self.alive))
-
-    @property
-    def share(self) -> str:
-        """Such as "in 6 of 8 entries"."""
-        sampled = "" if self.known.all() else " looked at"
-        return f"in {np.sum(self.wrong):,} of {np.sum(self.alive):,} entries{sampled}"
-
-    def part(self, index: Any, name: str) -> ArrayCheck:
-        """Return a part of the array under a name of its own."""
-        x, a, n, error, wrong = (field[index] for field in self[1:6])
-        return ArrayCheck(name, x, a, n, error, wrong, self.settled)
-
-
-class Context(NamedTuple):
-    """What a hypothesis may know besides the array.
-
-    `sizes` may be N, the likeliest first; `lengths` are those of the parameters. `whole`: the array
-    stands for the whole gradient, in which nothing is right. `part`: it is a part of an array, and
-    the rest is right. `norm` is that of all of a.
-    """
-
-    sizes: Sequence[int] = ()
-    lengths: Sequence[int] = ()
-    whole: bool = False
-    part: bool = False
-    norm: float = np.nan
-
-
-def explained(
-    check: ArrayCheck,
-    predicted: NDArray[Any],
-    ratio: Any = 1.0,
-    tolerance: float = TOLERANCE,
-    together: bool = True,
-) -> int:
-    """Return how many wrong entries prove `predicted`; 0 if any entry contradicts it.
-
-    A prediction made of `ratio` n carries `ratio` times the error of n. Where that is small, a is
-    compared in units of n: else a = 0 would prove any ratio near 0. Where n is 0, nothing can be
-    predicted. Bars too wide to prove anything one by one do so together, if at least half of
-    three or more entries come as near as a proof must.
-    """
-    ratio = np.broadcast_to(np.abs(ratio), check.x.shape)
-    gap = np.abs(check.analytic - check.numerical)
-    left = np.abs(check.analytic - predicted)
-    room = 1e-5 * gap[check.wrong].max() + 3 * np.maximum(1.0, ratio) * check.error
-    unit = np.where(ratio == 0, 1.0, np.minimum(1.0, ratio))
-    larger = np.maximum(np.abs(check.analytic), np.abs(check.numerical))
-    others = check.known & ~check.wrong
-    if not (left <= 2 * gap + room + 1e-5 * larger)[others].all():
-        return 0
-    left, gap, room = ((v[check.wrong]) for v in (left / unit, gap, room))
-    if not check.numerical[check.wrong].any() or not (left <= tolerance * gap + room).all():
-        return 0
-    near = left <= PROOF * tolerance * gap
-    together = together and near.size > 2 and 2 * near.sum() >= near.size
-    proof = room <= (PROOF - 1) * tolerance * gap
-    return int(np.sum(near if together else near & proof))
-
-
-def constant(u: NDArray[Any], v: NDArray[Any]) -> Any:
-    """Return the c with the least sum of abs(v - c u): an outlier does not move it."""
-    ratios = v / u
-    order = np.argsort(ratios)
-    weight = np.cumsum(np.abs(u / np.abs(u).max())[order])
-    return ratios[order[min(int(np.searchsorted(weight, weight[-1] / 2)), order.size - 1)]]
-
-
-def slope(u: NDArray[Any], v: NDArray[Any]) -> Any:
-    """Return the c with the least sum of squares of v - c u; NaN where u is 0."""
-    unit = u / np.abs(u).max()
-    return unit @ v / (unit @ u)
+__all__ = ["LINES", "MIXTURES", "ORDERS", "TWO_WAYS", "VALUES", "Hypothesis", "name_ratio"]
 
 
 def sigmoid(x: Any) -> Any:
@@ -184,12 +47,12 @@ def sigmoid(x: Any) -> Any:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def _gelu(x: Any) -> tuple[Any, Any]:
-    """Return the share of x in a GELU, and its slope (in the form with tanh)."""
+def _gelu(x: Any, slope: bool) -> Any:
+    """Return the share of x in a GELU, or its slope (in the form with tanh)."""
     c = (2 / np.pi) ** 0.5
     t = np.tanh(c * (x + 0.044715 * x**3))
-    first = 0.5 * (1 + t)
-    return first, first + 0.5 * x * (1 - t**2) * c * (1 + 3 * 0.044715 * x**2)
+    more = 0.5 * x * (1 - t**2) * c * (1 + 3 * 0.044715 * x**2)
+    return 0.5 * (1 + t) + (more if slope else 0)
 
 
 def softmax(x: NDArray[Any], axes: Any) -> NDArray[Any]:
@@ -199,39 +62,49 @@ def softmax(x: NDArray[Any], axes: Any) -> NDArray[Any]:
     return shares
 
 
-def _softmaxes(x: NDArray[Any]) -> NDArray[Any]:
-    return softmax(x, 0) - softmax(x, 1) if x.ndim == 2 else 0 * x
+class Term(NamedTuple):
+    """What a term of the loss gives to the slope: c times a function of the parameter."""
+
+    function: Function
+    bug: str
+    form: str  # what is said of n - a, after the c
+    look_at: str
 
 
-def across(check: ArrayCheck, u: NDArray[Any], v: NDArray[Any], axes: tuple[int, ...]) -> Any:
-    """Return the c of v = c u that is the same along `axes`, read where u is largest."""
-    kept = [axis for axis in range(u.ndim) if axis not in axes]
-    size = np.where(check.known & np.isfinite(v), np.abs(u), -1.0).transpose(*kept, *axes)
-    shape = size.shape[: len(kept)]
-    best = size.reshape(*shape, -1).argmax(axis=-1)[..., None]
-    u, v = (
-        np.take_along_axis(w.transpose(*kept, *axes).reshape(*shape, -1), best, -1)[..., 0]
-        for w in (u, v)
-    )
-    return np.expand_dims(v / u, axes)
-
-
-def axes_of(check: ArrayCheck) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Yield the axes along which something may be the same, and how to say so, widest first."""
-    long = [axis for axis in range(check.x.ndim) if check.x.shape[axis] > 1]
-    yield tuple(long), "all of it"
-    for count in range(len(long) - 1, 0, -1):
-        for axes in combinations(long, count):
-            text = f"axis {axes[0]}" if count == 1 else f"axes {', '.join(map(str, axes))}"
-            if check.x.ndim == 2:
-                text = ("each column", "each row")[axes[0]] + f" (along {text})"
-            yield axes, text if check.x.ndim == 2 else f"all along {text}"
+TERMS = (
+    Term(lambda x: x, "L2 term", " times the parameter", ""),
+    Term(np.sign, "L1 term", " sign(x)", words.L1),
+    Term(np.ones_like, "constant term", "", words.SAME),
+    Term(np.exp, "term", " exp(x)", words.HOLDS_EXP),
+    Term(
+        lambda x: softmax(x, 0) - softmax(x, 1) if x.ndim == 2 else 0 * x,
+        "softmax",
+        " (softmax(x) along axis 0 - along axis 1)",
+        words.OTHER_SOFTMAX,
+    ),
+)
+# the slopes of functions of a parameter, and of which
+SLOPES: dict[str, tuple[Function, str]] = {
+    "1": (np.ones_like, "no slope"),
+    "x": (lambda x: x, "the slope of x^2 / 2"),
+    "exp(x)": (np.exp, "the slope of exp(x)"),
+    "(x > 0)": (lambda x: 1.0 * (x > 0), "the slope of a ReLU"),
+    "abs(x)": (np.abs, "x for its sign (the slope of a square for that of abs(x))"),
+    "tanh(x)": (np.tanh, "tanh itself"),
+    "(1 - tanh(x)^2)": (lambda x: 1 - np.tanh(x) ** 2, "the slope of tanh"),
+    "(1 - x^2)": (lambda x: 1 - x**2, "1 - x^2"),
+    "s(x)": (sigmoid, "the sigmoid s (the slope of a softplus)"),
+    "s(x) s(-x)": (lambda x: sigmoid(x) * sigmoid(-x), "the slope of the sigmoid s"),
+    "G(x)": (partial(_gelu, slope=False), "the first term of a GELU's slope (a product)"),
+    "gelu'(x)": (partial(_gelu, slope=True), "the slope of a GELU (a product)"),
+    "swish'(x)": (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), "the slope of the product x s(x)"),
+}
 
 
 # --- one number for all: a ratio, a term, or both ----------------------------------------------
 
 
-def _constant_ratio(check: ArrayCheck, context: Context) -> Finding | None:
+def _ratio(check: ArrayCheck, context: Context) -> Finding | None:
     _, a, n, _ = check.seen
     ratio = constant(n, a)
     told = explained(check, ratio * check.numerical, ratio)
@@ -239,66 +112,62 @@ def _constant_ratio(check: ArrayCheck, context: Context) -> Finding | None:
         return None
     bar = float(np.median(np.abs(a / n - ratio)))
     named = name_ratio(ratio, context, bar if told > 2 else 0.0, TOLERANCE if told > 2 else STRICT)
-    norms = context.norm / np.array([1, 2, 2.5, 5])
-    norm = np.any(np.abs(np.log10(norms) - np.round(np.log10(norms))) < 1e-6)
-    if norm and told > 2 and ratio > 0:
-        named = "clipped", fraction(ratio), f", and the norm of a is {context.norm:.4g}", NORM
+    norms = np.log10(context.norm / np.array([1, 2, 2.5, 5]))
+    if np.any(np.abs(norms - np.round(norms)) < 1e-6) and told > 2 and ratio > 0:
+        note = f", and the norm of a is {context.norm:.4g}"
+        named = "clipped", fraction(ratio), note, words.NORM
     if named is None and (told < 3 or bar > TOLERANCE * min(abs(ratio), abs(ratio - 1))):
         return None  # two entries may share a ratio by chance, many nearly
-    other = "factor", fraction(ratio), "", CONSTANT if context.whole else FACTOR_HERE
-    bug, value, note, look_at = named or other
+    look_at = words.CONSTANT if context.whole else words.FACTOR_HERE
+    bug, value, note, look_at = named or ("factor", fraction(ratio), "", look_at)
     return Finding(check.where, bug, f"a / n = {value} {check.share}{note}", look_at)
 
 
 def _term(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain n - a = c f(x), for one of the terms that losses have."""
     _, a, n, _ = check.seen
-    for form, (function, bug, look_at) in TERMS.items():
+    for function, bug, form, look_at in TERMS:
         basis = function(check.x)
-        if form != "1" and _alike(basis[check.wrong]):
+        if form and alike(basis[check.wrong]):
             continue
         missing = constant(basis[check.wrong], n - a)
         if explained(check, check.numerical - missing * basis) < 3:
             continue
-        if form == "1" and not check.known.all():
+        if not form and not check.whole:
             return None  # a few of many entries may differ by the same, such as 1 / N
-        evidence = f"n - a = {missing:.4g}{form.replace('1', '')} {check.share}"
+        evidence = f"n - a = {missing:.4g}{form} {check.share}"
         if bug == "L2 term":
             radial = _radial(check)
+            look_at = f"the L2 term of the gradient: {_l2(missing, context)}"
             if radial or radial is None:
                 bug = "normalisation" if radial else "multiple of x"
-                look_at = NORMALISE if radial else EITHER_NORM
-            else:
-                look_at = f"the L2 term of the gradient: {_l2(missing, context.sizes)}"
-        note = [f"; {s} is {LENGTH}" for s in context.sizes if np.isclose(abs(missing), s)]
-        evidence += "".join(note if form == "1" else [])
+                look_at = words.NORMALISE if radial else words.EITHER_NORM
+        if not form and any(np.isclose(abs(missing), size) for size in context.sizes):
+            evidence += f"; {abs(missing):.0f} is {context.length}"
         return Finding(check.where, bug, evidence, look_at)
     return None
 
 
-def _alike(values: NDArray[Any]) -> bool:
-    return bool(np.ptp(values) <= ALIKE * np.abs(values).max(initial=0.0))
-
-
 def _radial(check: ArrayCheck) -> bool | None:
     """Whether the loss ignores the length of the parameter: n . x = 0; None if that is open."""
-    x, n, error = check.x, np.where(check.known, check.numerical, 0), check.error
-    along = abs(float(np.sum(n * x)))
-    size = float(np.linalg.norm(n) * np.linalg.norm(x))
-    bar = 3 * float(np.linalg.norm(np.where(check.known, error, 0) * x))
-    if not check.known.all() or along > 1e-2 * size + bar or check.x.size < 3:
+    x, n, error = check.x, check.numerical, check.error
+    if not check.whole or x.size < 3:
+        return False
+    along, size = abs(float(np.sum(n * x))), float(np.linalg.norm(n) * np.linalg.norm(x))
+    bar = 3 * float(np.linalg.norm(error * x))
+    if along > 1e-2 * size + bar:
         return False
     return True if along <= 1e-6 * size + bar < 1e-3 * size else None
 
 
-def _l2(missing: float, sizes: Sequence[int]) -> str:
+def _l2(missing: float, context: Context) -> str:
     if missing > 0:
         text = f"forgotten if it should be {missing:.4g} times the parameter, of the wrong sign if "
         text += f"{missing / 2:.4g}, half of it if {2 * missing:.4g}"
     else:
         text = f"doubled if it should be {-missing:.4g} times the parameter; too much if the loss "
         text += "leaves this array out, as a rule biases"
-    for size in sizes[:1]:
+    for size in context.sizes[:1]:
         should = missing * size / (size - 1) if missing > 0 else -missing / (size - 1)
         text += f"; {'' if missing > 0 else 'not '}divided by {size} if {should:.4g}"
     return text
@@ -315,12 +184,12 @@ def _ratio_beside_l2(check: ArrayCheck, context: Context) -> Finding | None:
     told = explained(check, ratio * check.numerical + rest * check.x, ratio)
     if told > 3 and _radial(check) and not named:
         evidence = f"a = {ratio:.4g} n + {rest:.4g} times the parameter {check.share}"
-        return Finding(check.where, "normalisation", evidence, NORMALISE)
-    if _alike(x) or not l2 > 0:
+        return Finding(check.where, "normalisation", evidence, words.NORMALISE)
+    if alike(x) or not l2 > 0:
         return None
     if explained(check, rest * check.x) > 2 and not explained(check, 0 * check.x) and not named:
         evidence = f"a is {l2:.4g} times the parameter {check.share}: an L2 term and nothing else"
-        return Finding(check.where, "never written", evidence, NEVER_WRITTEN)
+        return Finding(check.where, "never written", evidence, words.NEVER_WRITTEN)
     if told < 5 or named is None:
         return None
     bug, value, note, look_at = named
@@ -328,320 +197,313 @@ def _ratio_beside_l2(check: ArrayCheck, context: Context) -> Finding | None:
     return Finding(check.where, bug, f"{evidence}times the parameter{note}", look_at)
 
 
-def _slope_of_x(check: ArrayCheck, context: Context) -> Finding | None:
+def _chain_rule(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a = c n f(x) / g(x): the slope of a function of the parameter, missing or too much.
 
     With the same c for all, as a rule 1.
     """
     few = check.x.size < 3
-    known = {"1": np.ones_like(check.x)} | {k: f(check.x) for k, (f, _) in SLOPES.items()}
-    fits = []
-    for much, f in known.items():
-        for missing, g in known.items():
-            log = {much, missing} <= {"1", "x", "exp(x)"}
-            ratio = f / g
-            odd = not log if few else _alike(ratio[check.wrong])
-            if f is g or odd or not np.isfinite(ratio[check.wrong]).all():
-                continue
-            predicted = ratio * check.numerical
-            c = constant(predicted[check.wrong], check.analytic[check.wrong])
-            c = 1.0 if few or log or abs(c - 1) < TOLERANCE else c
-            told = explained(check, c * predicted, c * ratio, 1e-5 if few else TOLERANCE)
-            told *= 1e-3 < abs(c) < 1e3  # and not a that is 0 but for rounding
-            if told >= (min(3, check.x.size) if c == 1 else 5):
-                left, right = (" ".join(filter("1".__ne__, pair)) for pair in
-                               (("a", missing), ("n", much)))  # fmt: skip
-                times = "" if c == 1 else f"{fraction(c)} times "
-                fits.append((f"{left} = {times}{right}", much, missing, log))
-    if not fits:
+    slopes = {name: function(check.x) for name, (function, _) in SLOPES.items()}
+    forms: list[str] = []
+    reasons: list[str] = []
+    for much, missing in permutations(SLOPES, 2):
+        log = {much, missing} <= {"1", "x", "exp(x)"}
+        ratio = slopes[much] / slopes[missing]
+        odd = not log if few else alike(ratio[check.wrong])
+        if odd or len(forms) == 2 or not np.isfinite(ratio[check.wrong]).all():
+            continue
+        predicted = ratio * check.numerical
+        c = constant(predicted[check.wrong], check.analytic[check.wrong])
+        c = 1.0 if few or log or abs(c - 1) < TOLERANCE else c
+        told = explained(check, c * predicted, c * ratio, 1e-5 if few else TOLERANCE)
+        # and not a that is 0 but for rounding
+        if told >= (min(3, check.x.size) if c == 1 else 5) and 1e-3 < abs(c) < 1e3:
+            left, right = f"a {missing}".replace(" 1", ""), f"n {much}".replace(" 1", "")
+            forms.append(f"{left} = {'' if c == 1 else f'{fraction(c)} times '}{right}")
+            reasons.append(_reason(much, missing, log))
+    if not forms:
         return None
-    evidence = (
-        f"{' or '.join(form for form, *_ in fits[:2])} {check.share}, where x is the parameter"
-    )
-    reasons = []
-    for _, much, missing, log in fits[:2]:
-        extra, what = (much, "too much") if missing == "1" else (missing, "missing")
-        reason = f"a factor {extra} is {what}, as in the chain rule of a parameter that is a log"
-        reason += ", or in a power" if extra == "x" else ""
-        if not log:
-            given, wanted = (SLOPES[k][1] if k in SLOPES else "no slope" for k in (much, missing))
-            reason = f"the derivative of the activation: {given} for {wanted}"
-            if missing == "1" or much == "1":
-                reason = f"the derivative of the activation: {SLOPES[extra][1]} is {what}"
-        reasons.append(reason)
+    evidence = f"{' or '.join(forms)} {check.share}, where x is the parameter"
     return Finding(check.where, "chain rule", evidence, "; or ".join(dict.fromkeys(reasons)))
+
+
+def _reason(much: str, missing: str, log: bool) -> str:
+    extra, what = (much, "too much") if missing == "1" else (missing, "missing")
+    if log:
+        reason = f"a factor {extra} is {what}, as in the chain rule of a parameter that is a log"
+        return reason + (", or in a power" if extra == "x" else "")
+    said = f"{SLOPES[extra][1]} is {what}"
+    if "1" not in (much, missing):
+        said = f"{SLOPES[much][1]} for {SLOPES[missing][1]}"
+    return f"the derivative of the activation: {said}"
 
 
 # --- zeros and bounds ---------------------------------------------------------------------------
 
 
-def _zeros(check: ArrayCheck, context: Context) -> Finding | None:
-    """Explain a = 0 where n is not, n = 0 where a is not, or the one here and the other there."""
+def _zeros(check: ArrayCheck, context: Context, strewn: bool = False) -> Finding | None:
+    """Explain a = 0 where n is not, n = 0 where a is not, or the one here and the other there.
+
+    Zeros that are strewn among entries that are right are those of a mask.
+    """
     _, a, n, error = check.seen
-    if (np.minimum(np.abs(a), np.abs(n)) > 0).any():
-        return None
-    right = check.alive & ~check.wrong  # a = 0 within a wide bar contradicts no zeros
-    if not a.any() and not check.analytic[right].any():
-        evidence = f"a is exactly 0 {check.share}, n is not"
-        return Finding(check.where, "never written", evidence, NEVER_WRITTEN)
-    if (
-        not (n.any() or check.numerical[right].any()) and (error <= 0.03 * np.abs(a)).all()
-    ):  # on a kink, 0 stands between two slopes
+    right = check.others
+    masked = strewn and bool(right.any())
+    wide = (error > 0.03 * np.maximum(np.abs(a), np.abs(n))).any()  # on a kink, 0 is between two
+    if not a.any() and (strewn or not check.analytic[right].any()):
+        bug = ("mask", words.MASK_IN_GRADIENT) if masked else ("never written", words.NEVER_WRITTEN)
+        return Finding(check.where, bug[0], f"a is exactly 0 {check.share}, n is not", bug[1])
+    if not n.any() and not wide and (strewn or not check.numerical[right].any()):
+        look_at = words.MASK if context.part or masked else words.IGNORED
         evidence = f"n is exactly 0 {check.share}, a is not"
-        return Finding(check.where, "loss ignores it", evidence, MASK if context.part else IGNORED)
-    return None
-
-
-def _masked(check: ArrayCheck, context: Context) -> Finding | None:
-    """Explain zeros that are strewn among entries that are right."""
-    _, a, n, error = check.seen
-    others = bool((check.alive & ~check.wrong).any())
-    wrong = check.part(check.wrong, check.name)
-    if found := _zeros(wrong, context._replace(part=others)):
-        if found.bug == "never written" and others:
-            found = found._replace(bug="mask", look_at=MASK_IN_GRADIENT)
-        return found._replace(evidence=found.evidence.replace(wrong.share, check.share))
+        return Finding(check.where, "loss ignores it", evidence, look_at)
     none = (a == 0) | (n == 0)
-    wide = (error > 0.03 * np.maximum(np.abs(a), np.abs(n))).any()
-    if none.all() and not wide:
+    if wide or not strewn or not none.any():
+        return None
+    if none.all():
         evidence = f"either a or n is exactly 0 {check.share}: a in {np.sum(a == 0):,} of them"
-        return Finding(check.where, "mask", evidence, MASK_TURNED)
-    rest = check.part(check.wrong & (check.analytic != 0) & (check.numerical != 0), check.name)
-    if a.all() and none.any() and not wide and not others and rest.wrong.sum() > 2:
-        ratio = constant(rest.numerical, rest.analytic)
-        if explained(rest, ratio * rest.numerical, ratio) > 2:
-            evidence = f"n is exactly 0 in {np.sum(none):,} of {a.size:,} entries, a is not; "
-            evidence += f"in the others a / n = {fraction(ratio)}"
-            return Finding(check.where, "mask", evidence, SHARED_OUT)
-    return None
+        return Finding(check.where, "mask", evidence, words.MASK_TURNED)
+    rest = check._replace(wrong=check.wrong & (check.analytic != 0) & (check.numerical != 0))
+    if not a.all() or masked or rest.wrong.sum() < 3:
+        return None
+    rest = rest.part(rest.wrong)
+    ratio = constant(rest.numerical, rest.analytic)
+    if explained(rest, ratio * rest.numerical, ratio) < 3:
+        return None
+    evidence = f"n is exactly 0 in {np.sum(none):,} of {a.size:,} entries, a is not; "
+    evidence += f"in the others a / n = {fraction(ratio)}"
+    return Finding(check.where, "mask", evidence, words.SHARED_OUT)
 
 
 def _clipped(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a that stops at a bound where n goes beyond, or n where a goes beyond."""
     wrong, right = check.wrong, check.known & ~check.wrong
-    for stops, bounded, beyond, free, look_at in (
-        ("a", check.analytic, "n", check.numerical, CLIP),
-        ("n", check.numerical, "a", check.analytic, CLIP_IN_LOSS),
-    ):
+    a, n = check.analytic, check.numerical
+    for stops, beyond, look_at in (("a", "n", words.CLIP), ("n", "a", words.CLIP_IN_LOSS)):
+        bounded, free = (a, n) if stops == "a" else (n, a)
         low, high = np.min(bounded[check.known]), np.max(bounded[check.known])
-        bar = 3 * check.error if stops == "n" else 0 * check.error
+        bar = 3 * check.error * (stops == "n")
         at = np.where(free > bounded, high, low)
         stopped = np.abs(bounded - at) <= bar + 1e-6 * np.abs(at)
         inside = (free >= low - 2 * check.error) & (free <= high + 2 * check.error)
+        sure = bar < 0.03 * np.abs(free - at)
         bounds = {float(f"{bound:.4g}") for bound in at[wrong]}
-        chance = len(bounds) == wrong.sum() and not bounds <= ROUND
+        chance = len(bounds) == wrong.sum() and not all(map(_round, bounds))
         # values that are few, as in counts, stop anywhere
         chance |= any(np.unique(v).size <= v.size / 2 for v in (bounded[right], free[wrong]))
-        sure = (bar < 0.03 * np.abs(free - at))[wrong]
-        if (
-            chance
-            or right.sum() < 2
-            or not stopped[wrong].all()
-            or not inside[right].all()
-            or not sure.all()
-        ):
-            continue
-        text = " or ".join(f"{bound:g}" for bound in sorted(bounds))
-        evidence = f"{stops} = {text} {check.share}, where {beyond} lies beyond"
-        return Finding(check.where, "clipped", evidence, look_at)
+        if (stopped & sure)[wrong].all() and inside[right].all() and right.sum() > 1 and not chance:
+            text = " or ".join(f"{bound:g}" for bound in sorted(bounds))
+            evidence = f"{stops} = {text} {check.share}, where {beyond} lies beyond"
+            return Finding(check.where, "clipped", evidence, look_at)
     return None
+
+
+def _round(value: float) -> bool:
+    """Whether a number is 0, or 1, 2 or 5 times a power of ten."""
+    return value == 0 or f"{abs(value):.3e}"[:5] in ("1.000", "2.000", "5.000")
 
 
 def _one_size(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain slopes of one size, as of an absolute value, against others of the same signs."""
     _, a, n, error = check.seen
-    if a.size < 5 or not (a * n > 0).all() or (check.alive & ~check.wrong).any():
+    if a.size < 5 or not (a * n > 0).all() or check.others.any():
         return None
     for one, other, v, w in (("n", "a", n, a), ("a", "n", a, n)):
         size = float(np.median(np.abs(v)))
-        bar = 3 * error if one == "n" else 0
-        same = (np.abs(np.abs(v) - size) <= 1e-6 * size + bar).all()
-        if same and np.unique(w).size > a.size / 2 and not _alike(np.abs(w)):
+        same = np.abs(np.abs(v) - size) <= 1e-6 * size + 3 * error * (one == "n")
+        if same.all() and np.unique(w).size > a.size / 2 and not alike(np.abs(w)):
             evidence = f"{one} is {size:.4g} or -{size:.4g} {check.share}, {other} is not"
-            return Finding(check.where, "one size", evidence, ABSOLUTE if one == "n" else SIGN_ONLY)
+            look_at = words.ABSOLUTE if one == "n" else words.SIGN_ONLY
+            return Finding(check.where, "one size", evidence, look_at)
     return None
 
 
 # --- one number for each row, column or channel --------------------------------------------------
 
 
-def _multiple(check: ArrayCheck, axes: tuple[int, ...]) -> tuple[str, str, str]:
-    """Say what a multiple of the parameter in each row is: of a norm, where n . x = 0 in each."""
-    x, n = check.x, np.where(check.known, check.numerical, 0)
-    size = np.sqrt(np.sum(n**2, axis=axes) * np.sum(x**2, axis=axes))
-    form = "is a multiple of the parameter in"
-    if (np.abs(np.sum(n * x, axis=axes)) <= 1e-2 * size).all():
-        return "normalisation", form, NORMALISE
-    return (
-        "multiple of x",
-        form,
-        f"a penalty (L2, a divergence) with a weight of its own; {NORM_TOO}",
-    )
+def _axes_of(check: ArrayCheck) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Yield the axes along which something may be the same, and how to say so, widest first."""
+    long = [axis for axis in range(check.x.ndim) if check.x.shape[axis] > 1]
+    yield tuple(long), "all of it"
+    for count in range(len(long) - 1, 0, -1):
+        for axes in combinations(long, count):
+            text = f"axis {axes[0]}" if count == 1 else f"axes {', '.join(map(str, axes))}"
+            each = ("each column", "each row")[axes[0]] if check.x.ndim == 2 else ""
+            yield axes, f"{each} (along {text})" if each else f"all along {text}"
 
 
 def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a / n or a - n by one number for each row, column or channel."""
-    gap = check.analytic - check.numerical
-    for axes, text in axes_of(check) if check.seen[1].any() else ():
-        alone = tuple(axis for axis in range(check.x.ndim) if axis not in axes)
+    a, n, x = check.analytic, check.numerical, check.x
+    for axes, text in _axes_of(check) if check.seen[1].any() else ():
         groups = int(np.sum(check.wrong.any(axis=axes)))
-        whole = not np.prod([check.x.shape[axis] for axis in alone]) > 1
-        if not np.sum(check.wrong, axis=axes).max() > 2 or (groups < 2 and not whole):
+        all_of_it = text == "all of it"  # one number for all was looked for
+        if not np.sum(check.wrong, axis=axes).max() > 2 or (groups < 2 and not all_of_it):
             continue
-        need = groups + 3
-        ones = np.ones_like(gap)
-        shares = softmax(check.x, axes)
-        ratio = across(check, check.numerical, check.analytic, axes)
-        told = explained(check, ratio * check.numerical, ratio, together=False)
-        if told >= need and not whole:
-            spread = f"{np.nanmin(ratio):.3g} to {np.nanmax(ratio):.3g}"
-            evidence = f"a / n is one number in {text}: {spread}; shown by {check.share[3:]}"
-            return Finding(check.where, "ratio per row or column", evidence, PER_LINE)
-        for basis, bug, form, look_at in (
-            (ones, "mean term", "is the same in", MEAN_TERM),
-            (check.x, *_multiple(check, axes)),
-            (shares, "softmax", "is a multiple of softmax(x) in", SOFTMAX),
-            (shares - 1, "softmax", "is a multiple of softmax(x) - 1 in", SOFTMAX),
+        size = np.sqrt(np.nansum(n**2, axis=axes) * np.sum(x**2, axis=axes))
+        radial = (np.abs(np.nansum(n * x, axis=axes)) <= 1e-2 * size).all()
+        times = (
+            ("normalisation", words.NORMALISE) if radial else ("multiple of x", words.OWN_WEIGHT)
+        )
+        shares = softmax(x, axes)
+        for basis, base, bug, form, look_at in (
+            (n, 0.0, "ratio per row or column", "a / n is one number in", words.PER_LINE),
+            (np.ones_like(x), n, "mean term", "a - n is the same in", words.MEAN_TERM),
+            (x, n, times[0], "a - n is a multiple of the parameter in", times[1]),
+            (shares, n, "softmax", "a - n is a multiple of softmax(x) in", words.SOFTMAX),
+            (shares - 1, n, "softmax", "a - n is a multiple of softmax(x) - 1 in", words.SOFTMAX),
         ):
-            if whole and bug != "softmax":
-                continue  # one number for all was looked for
-            if bug == "softmax" and _alike(basis[check.wrong]):
+            if (all_of_it or alike(basis[check.wrong])) if bug == "softmax" else all_of_it:
                 continue
-            c = across(check, basis, gap, axes)
-            if explained(check, check.numerical + c * basis, together=False) >= need:
-                return Finding(check.where, bug, f"a - n {form} {text} {check.share}", look_at)
-        mean, middle = (v.mean(axis=axes, keepdims=True) for v in (gap, check.x))
-        c = across(check, check.x - middle, gap - mean, axes)
-        line = check.numerical + mean + c * (check.x - middle)
-        # a normalisation ignores what is added to all: n sums to 0
-        n = np.where(check.known, check.numerical, 0)
-        balanced = np.abs(n.sum(axis=axes)) <= 1e-2 * np.abs(n).sum(axis=axes)
-        if balanced.all() and explained(check, line, together=False) >= 2 * groups + 3:
-            evidence = f"a - n is a straight line in the parameter, in {text}: {check.share[3:]}"
-            return Finding(check.where, "normalisation", evidence, STANDARDISE)
+            c = across(basis, a - base, axes)
+            ratio = c if basis is n else 1.0
+            if explained(check, base + c * basis, ratio, together=False) >= groups + 3:
+                spread = f": {np.nanmin(c):.3g} to {np.nanmax(c):.3g}," if basis is n else ""
+                return Finding(check.where, bug, f"{form} {text}{spread} {check.share}", look_at)
+        if check.whole and _straight(check, axes) >= 2 * groups + 3:
+            evidence = f"a - n is a straight line in the parameter, in {text} {check.share}"
+            return Finding(check.where, "normalisation", evidence, words.STANDARDISE)
     return None
+
+
+def _straight(check: ArrayCheck, axes: tuple[int, ...]) -> int:
+    """Return how many entries prove that a - n is a straight line in x along some axes.
+
+    A normalisation ignores what is added to all: n sums to 0.
+    """
+    x, n = check.x, check.numerical
+    if (np.abs(n.sum(axis=axes)) > 1e-2 * np.abs(n).sum(axis=axes)).any():
+        return 0
+    gap = check.analytic - n
+    mean, middle = (v.mean(axis=axes, keepdims=True) for v in (gap, x))
+    c = across(x - middle, gap - mean, axes)
+    return explained(check, n + mean + c * (x - middle), together=False)
 
 
 def _by_sign(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a / n by one number where x is negative and another where it is not."""
-    told, ratios = [], []
-    if not check.seen[1].all():
-        return None
+    ratios = []
     for inside in (check.x < 0, check.x >= 0):
-        part = check.part(inside, check.name)
-        if part.wrong.sum() < 3:
+        part = check.part(inside)
+        _, a, n, _ = part.seen
+        if a.size < 3 or not a.all():
             return None
-        ratios.append(constant(part.numerical[part.wrong], part.analytic[part.wrong]))
-        told.append(explained(part, ratios[-1] * part.numerical, ratios[-1], together=False))
-    if min(told) < 3:
-        return None
+        ratios.append(constant(n, a))
+        if explained(part, ratios[-1] * part.numerical, ratios[-1], together=False) < 3:
+            return None
     below, above = map(fraction, ratios)
     evidence = f"a / n = {below} where x is negative, {above} elsewhere, {check.share}"
-    return Finding(check.where, "slope by sign", evidence, TWO_SIDED)
+    return Finding(check.where, "slope by sign", evidence, words.TWO_SIDED)
 
 
 def _two_means(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a - n by one number for each row plus one for each column."""
     gap = check.analytic - check.numerical
-    if check.x.ndim != 2 or not check.known.all():
+    if gap.ndim != 2 or not check.whole:
         return None
     lines = gap.mean(axis=0) + gap.mean(axis=1, keepdims=True) - gap.mean()
     if explained(check, check.numerical + lines, together=False) < sum(gap.shape) + 3:
         return None
     evidence = f"a - n is one number for each row plus one for each column {check.share}"
-    return Finding(check.where, "mean term", evidence, OTHER_AXIS)
+    return Finding(check.where, "mean term", evidence, words.OTHER_AXIS)
 
 
 # --- right values in wrong places -----------------------------------------------------------------
 
 
 def _reorders(check: ArrayCheck, context: Context) -> Finding | None:
-    """Explain a = n in another order: transposed, turned round, rows or entries moved."""
-    size, shape = check.x.size, check.x.shape
-    few = 10 * int(np.sum(check.wrong)) < size // max(shape)
-    if np.sum(check.wrong) < 2 or (few and check.known.all()):
-        return None  # orders of a large array cost much
-    index = np.arange(size).reshape(shape)
-    for what, source, look_at in _orders(check, index):
-        if told := _reordered(check, source):
-            bug = "transposed" if look_at is TRANSPOSED else "permuted"
+    """Explain a = n in another order: transposed, turned round, shifted, entries moved."""
+    if np.sum(check.wrong) < 2 or check.x.ndim == 0:
+        return None
+    for what, goes, look_at in _orders(check):
+        if told := _reordered(check, goes):
+            bug = "transposed" if look_at is words.TRANSPOSED else "permuted"
             return Finding(check.where, bug, f"{what}; shown by {told} entries", look_at)
     return None
 
 
-def _orders(
-    check: ArrayCheck, index: NDArray[np.intp]
-) -> Iterator[tuple[str, NDArray[np.intp], str]]:
-    shape = index.shape
-    long = [axis for axis in range(index.ndim) if shape[axis] > 1]
+def _orders(check: ArrayCheck) -> Iterator[tuple[str, Goes, str]]:
+    """Yield orders, and for each to which flat index of a an entry of n goes."""
+    shape = check.x.shape
+    long = [axis for axis in range(len(shape)) if shape[axis] > 1]
     for i, j in combinations(long, 2):
-        turned = np.swapaxes(index, i, j)
-        form = "a = n.T.reshape(n.shape)" if index.ndim == 2 else f"a = n.swapaxes({i}, {j})"
-        if shape[i] == shape[j] and index.ndim == 2:
-            form = "a[i, j] = n[j, i]"
-        yield form, turned.reshape(shape), TRANSPOSED
-    for axis in {0, index.ndim - 1} & set(long):
-        what = "entries" if index.ndim == 1 else "columns" if axis else "rows"
-        for order in _lines(check, axis):
-            moved = np.flatnonzero(order != np.arange(order.size))
-            moves = ", ".join(f"{order[i]} stands at {i}" for i in moved[:3])
-            more = ", ..." if moved.size > 3 else ""
-            text = f"the {what} of n in another order: {moves}{more}"
-            yield text, np.take(index, order, axis), PERMUTED
+        form = "a = n.T.reshape(n.shape)" if len(shape) == 2 else f"a = n.swapaxes({i}, {j})"
+        form = "a[i, j] = n[j, i]" if len(shape) == 2 and shape[i] == shape[j] else form
+        yield form, partial(_turned, shape, i, j), words.TRANSPOSED
     for count in range(1, len(long) + 1):
         for axes in combinations(long, count):
-            text = f"a is n reversed along axes {', '.join(map(str, axes))}: [::-1]"
-            yield text, np.flip(index, axes), FLIPPED
-            shifts = [axis for axis in axes if count == 1 and 0 < axis < index.ndim - 1]
-            for step in (1, -1) if shifts else ():
-                text = f"a is n shifted by {step} along axis {axes[0]}"
-                yield text, np.roll(index, step, axes), PERMUTED
-    strewn = (np.minimum(np.abs(check.analytic), np.abs(check.numerical)) == 0)[check.wrong].all()
-    if check.known.all() and index.size <= 20_000 and not strewn:  # the same values, elsewhere
-        source = np.empty(index.size, np.intp)
-        source[np.argsort(check.analytic.ravel())] = np.argsort(check.numerical.ravel())
-        moved = np.flatnonzero(check.wrong.ravel())[:3]
-        name = [[int(v) for v in np.unravel_index(k, shape)] for k in (*moved, *source[moved])]
-        pairs = zip(name[len(moved) :], name[: len(moved)], strict=True)
+            along = f"along {'axis' if count == 1 else 'axes'} {', '.join(map(str, axes))}"
+            if count == 1:
+                for step in (1, -1):
+                    text = f"a is n shifted by {step} {along}"
+                    yield text, partial(_moved, shape, axes, 1, step), words.PERMUTED
+            text = f"a is n reversed {along}: [::-1]"
+            yield text, partial(_moved, shape, axes, -1, -1), words.FLIPPED
+    for place in _found_again(check):
+        was = np.flatnonzero(place != np.arange(place.size))[:3]
+        places = [list(map(int, np.unravel_index(k, shape))) for k in (*was, *place[was])]
+        pairs = zip(places[: was.size], places[was.size :], strict=True)
         moves = ", ".join(f"{there} stands at {here}" for there, here in pairs)
-        yield f"the entries of n in another order: {moves}, ...", source.reshape(shape), PERMUTED
+        text = f"the entries of n in another order: {moves}, ..."
+        yield text, partial(_placed, shape, place), words.PERMUTED
 
 
-def _lines(check: ArrayCheck, axis: int) -> Iterator[NDArray[np.intp]]:
-    """Yield the orders of the rows (axis 0) or columns that are worth a look."""
-    size = check.x.shape[axis]
-    wrong, a, n = (
-        np.moveaxis(field, axis, 0).reshape(size, -1)
-        for field in (check.wrong, check.analytic, check.numerical)
-    )
-    same = np.arange(size)
-    yield from (np.roll(same, 1), np.roll(same, -1), same[::-1])
-    rows = np.flatnonzero(wrong.any(axis=1))
-    if rows.size == 2:
-        yield np.where(same == rows[0], rows[1], np.where(same == rows[1], rows[0], same))
-    elif rows.size <= 1000 and np.isfinite(n).all():  # each row of a from the row of n nearest it
-        telling = np.argsort(np.ptp(n, axis=0))[-8:]
-        a, n = a[np.ix_(rows, telling)], n[np.ix_(rows, telling)]
-        nearest = [rows[np.abs(n - row).max(axis=1).argmin()] for row in a]
-        if len(set(nearest)) == len(nearest):
-            same[rows] = nearest
-            yield same
+def _placed(shape: tuple[int, ...], place: NDArray[np.intp], at: Index) -> NDArray[np.intp]:
+    return place[np.ravel_multi_index(at, shape)]
 
 
-def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
-    """Return how many wrong entries prove a = n[source]; 0 if an entry contradicts it.
+def _turned(shape: tuple[int, ...], i: int, j: int, at: Index) -> NDArray[np.intp]:
+    order = list(range(len(shape)))
+    order[i], order[j] = j, i
+    return np.ravel_multi_index([at[k] for k in order], [shape[k] for k in order])
 
-    An L2 term may have been added after the mix-up: a - n[source] = l2 (x - x[source]).
+
+def _moved(
+    shape: tuple[int, ...], axes: tuple[int, ...], sign: int, step: int, at: Index
+) -> NDArray[np.intp]:
+    moved = [(sign * i + step) % n if k in axes else i
+             for k, (i, n) in enumerate(zip(at, shape, strict=True))]  # fmt: skip
+    return np.ravel_multi_index(moved, shape)
+
+
+def _found_again(check: ArrayCheck) -> Iterator[NDArray[np.intp]]:
+    """Yield where in a the entries of n are found again: rows, columns, single entries."""
+    a, n = check.analytic, check.numerical
+    _, wrong_a, wrong_n, _ = check.seen
+    strewn = np.minimum(np.abs(wrong_a), np.abs(wrong_n)).max() == 0
+    if not check.whole or a.size > LARGE or strewn:
+        return
+    index = np.arange(a.size)
+    for axis in {0, a.ndim - 1}:
+        size = a.shape[axis]
+        lines = np.flatnonzero(np.moveaxis(check.wrong, axis, 0).reshape(size, -1).any(axis=1))
+        u, v = (np.moveaxis(field, axis, 0).reshape(size, -1)[lines] for field in (a, n))
+        telling = np.argsort(np.ptp(v, axis=0))[-8:]
+        nearest = [np.abs(u[:, telling] - row).max(axis=1).argmin() for row in v[:, telling]]
+        if a.ndim > 1 and len(set(nearest)) == len(nearest):
+            order = np.arange(size)
+            order[lines] = lines[nearest]
+            yield np.take(index.reshape(a.shape), order, axis).ravel()
+    place = np.empty_like(index)
+    place[np.argsort(n.ravel())] = np.argsort(a.ravel())
+    yield place
+
+
+def _reordered(check: ArrayCheck, goes: Goes) -> int:
+    """Return how many wrong entries prove that n went elsewhere; 0 if an entry contradicts it.
+
+    An L2 term may have been added after the mix-up: then a - n, moved, is l2 (x - x, moved).
     """
-    x, a, n, error = (field.ravel() for field in check[1:5])
-    known = np.flatnonzero(np.isfinite(n[source.ravel()]))
-    origin = source.ravel()[known]
-    gap = np.abs(a[known] - n[known])
+    x, a, n, error, wrong = (field.ravel() for field in check[1:6])
+    known = np.flatnonzero(np.isfinite(n))
+    if known.size > LARGE:
+        known = np.union1d(np.flatnonzero(wrong), known[:: known.size // LARGE + 1])
+    there = goes(np.unravel_index(known, check.x.shape))
+    gap, far = np.abs(a[there] - n[there]), np.abs(a[known] - n[known])
     gap[np.isnan(gap)] = 0  # a sample: measured where it came from, and not where it stands
-    far = np.abs(a[origin] - n[origin])
-    room = TOLERANCE * np.sqrt(np.mean(far**2)) + 3 * error[origin]
-    left, shift = a[known] - n[origin], x[known] - x[origin]
-    gap = np.where(check.wrong.ravel()[known], gap, far * check.wrong.ravel()[origin])
+    room = TOLERANCE * np.sqrt(np.mean(far**2)) + 3 * error[known]
+    left, shift = a[there] - n[known], x[there] - x[known]
+    gap = np.where(wrong[there], gap, far * wrong[known])
     told = int(np.sum(room <= PROOF * TOLERANCE * gap))
     if told >= 2 and (np.abs(left) <= room).all():
         return told
@@ -650,111 +512,13 @@ def _reordered(check: ArrayCheck, source: NDArray[np.intp]) -> int:
     return told if fits else 0
 
 
-# --- the table, and what it says ------------------------------------------------------------------
+# --- the table: what is said first goes before what needs more assumptions -----------------------
 
-# what a term of the loss gives to the slope: its function of the parameter, and how it is called
-L1 = "the L1 term of the gradient: forgotten, doubled or of the wrong sign"
-SAME = (
-    "a term with the same slope in every entry: forgotten, or with a wrong sign or factor; the "
-    "slope of a mean that is subtracted; a log of exp(x)"
-)
-HOLDS_EXP = "a term that holds exp of the parameter, such as a log of a sum of exp (a normaliser)"
-TERMS: dict[str, tuple[Any, str, str]] = {
-    " times the parameter": (lambda x: x, "L2 term", ""),
-    " sign(x)": (np.sign, "L1 term", L1),
-    "1": (np.ones_like, "constant term", SAME),
-    " exp(x)": (np.exp, "term", HOLDS_EXP),
-    " / x": (lambda x: 1 / x, "term", "a term of the loss that holds log of the parameter"),
-    " (softmax(x) along axis 0 - along axis 1)": (_softmaxes, "softmax", "the axis of the softmax"),
-}
-# the slopes of functions of a parameter, and of which
-SLOPES: dict[str, tuple[Any, str]] = {
-    "x": (lambda x: x, "the slope of x^2 / 2"),
-    "exp(x)": (np.exp, "the slope of exp(x)"),
-    "(x > 0)": (lambda x: 1.0 * (x > 0), "the slope of a ReLU"),
-    "abs(x)": (np.abs, "x for its sign (the slope of a square for that of abs(x))"),
-    "tanh(x)": (np.tanh, "tanh itself"),
-    "(1 - tanh(x)^2)": (lambda x: 1 - np.tanh(x) ** 2, "the slope of tanh"),
-    "(1 - tanh(x))": (lambda x: 1 - np.tanh(x), "1 - tanh"),
-    "(1 - x^2)": (lambda x: 1 - x**2, "1 - x^2"),
-    "s(x)": (sigmoid, "the sigmoid s (the slope of a softplus)"),
-    "s(-x)": (lambda x: sigmoid(-x), "the sigmoid s of -x"),
-    "s(x) s(-x)": (lambda x: sigmoid(x) * sigmoid(-x), "the slope of the sigmoid s"),
-    "x (1 - x)": (lambda x: x * (1 - x), "x (1 - x)"),
-    "G(x)": (lambda x: _gelu(x)[0], "the first term of a GELU's slope (a product)"),
-    "gelu'(x)": (lambda x: _gelu(x)[1], "the slope of a GELU (a product)"),
-    "swish'(x)": (lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), "the slope of the product x s(x)"),
-}
-VALUES: tuple[Hypothesis, ...] = (_zeros, _constant_ratio, _term)
+VALUES: tuple[Hypothesis, ...] = (_zeros, _ratio, _term)
 ORDERS: tuple[Hypothesis, ...] = (_reorders,)
-MIXTURES: tuple[Hypothesis, ...] = (_ratio_beside_l2, _slope_of_x, _clipped, _one_size)
-LINES: tuple[Hypothesis, ...] = (_masked, _by_sign, _along_axes)
+MIXTURES: tuple[Hypothesis, ...] = (_ratio_beside_l2, _chain_rule, _clipped, _one_size)
+LINES: tuple[Hypothesis, ...] = (partial(_zeros, strewn=True), _by_sign, _along_axes)
 TWO_WAYS: tuple[Hypothesis, ...] = (_two_means,)
-
-NEVER_WRITTEN = "the line that fills it in: missing, overwritten, or a loop that ends too early"
-IGNORED = (
-    "`fun`: does it use this array, or a global or a copy of it? Does it round, to an int perhaps? "
-    "Are its units all dead?"
-)
-MASK = (
-    "the loss does not move with these entries: a mask (dropout, padding, np.tril, a dead ReLU) is "
-    "missing in the gradient, or `fun` leaves them out"
-)
-MASK_IN_GRADIENT = (
-    "the loss moves with these entries: a mask in the gradient that the loss has not, or has "
-    "otherwise; entries that are never written; a slope forgotten for negative inputs"
-)
-MASK_TURNED = "a mask turned round (< for >), or made of another array than in the loss"
-SIGN = "a difference turned round, y - y_hat for y_hat - y, or a minus lost"
-HALF = (
-    "a 2 that stands in one of the loss and the gradient only, as where r^2 is taken for 1/2 r^2, "
-    "or two that are averaged and not summed"
-)
-MEAN = "the loss and the gradient disagree on mean or sum: divide by N in both or in neither"
-N_MINUS_1 = "one of the loss and the gradient divides by N, the other by N - 1"
-CONSTANT = (
-    "a constant in one of the two only: mean against sum (a number of examples or outputs), a "
-    "learning rate, a scale"
-)
-HERE = "where these slopes alone are made, for the factor is not shared by all"
-FACTOR_HERE = f"{HERE}: an average for a sum, something counted twice or scaled"
-SHARED_OUT = (
-    "a mask is missing, and what belongs to one entry (the winner of a maximum) is shared out"
-)
-TWO_SIDED = "the slopes of an activation on its two sides, such as those of a leaky ReLU: swapped"
-OTHER_AXIS = "a mean or sum that is taken over the other axis"
-LENGTH = "the length of an axis in `args`"
-NORM = "the gradient is clipped or normalised; the gradient of the loss is not"
-CLIP = "the gradient is clipped, np.clip(g, -c, c), and the loss is not: leave it out of the check"
-CLIP_IN_LOSS = "the loss grows no steeper there (Huber, a clip, saturation), and the gradient does"
-ABSOLUTE = "the loss is an absolute value here, and the gradient that of another, such as a square"
-SIGN_ONLY = "the gradient keeps only the sign, as of an absolute value, or is clipped everywhere"
-PER_LINE = (
-    "a scale of each row or column that one of the loss and the gradient has, such as gamma, a "
-    "spread, a length, a count, a class weight, or an upstream gradient"
-)
-MEAN_TERM = (
-    "a sum or mean over that axis: forgotten or of the wrong sign, as where a normalisation "
-    "subtracts a mean (batch norm, layer norm) and the mean's own slope is left out"
-)
-NORMALISE = (
-    "where the parameter or a row of it is divided by its length: the slope of that norm (the "
-    "projection, the radial part) is forgotten or wrong"
-)
-NORM_TOO = f"or, {NORMALISE}"
-EITHER_NORM = f"an L2 term (forgotten, doubled, of the wrong sign); or {NORMALISE}"
-STANDARDISE = (
-    "where a mean and a variance are taken over these (batch norm, layer norm): the term of "
-    "the normalisation that holds the variance is forgotten or wrong"
-)
-SOFTMAX = "the slope of the softmax, p * (g - sum(g * p)): its sum over that axis is missing or off"
-TRANSPOSED = "the product: A.T @ delta turned into delta.T @ A, or a `reshape` that stands for .T"
-PERMUTED = (
-    "right values in wrong places: an index off by one or of another maximum, a slice [::-1], "
-    "arrays joined in another order"
-)
-FLIPPED = "a slice [::-1], or a kernel rotated by 180 degrees: convolution against correlation"
-ROUND = {sign * c * 10.0**k for sign in (-1, 1) for c in (1, 2, 5) for k in range(-3, 4)} | {0.0}
 
 
 def name_ratio(
@@ -764,41 +528,35 @@ def name_ratio(
 
     What needs one assumption goes before what needs two.
     """
-    sizes = context.sizes
-    also = f"; 2 is {LENGTH}, so mean against sum would fit, too" if 2 in sizes else ""
-    known = [(-1.0, "sign", "", SIGN), (2.0, "factor", also, HALF), (0.5, "factor", also, HALF)]
+    sizes, is_length = context.sizes, f"is {context.length}"
+    also = f"; 2 {is_length}, so mean against sum would fit, too" if 2 in sizes else ""
+    known = [
+        (-1.0, "sign", "", words.SIGN),
+        (2.0, "factor", also, words.HALF),
+        (0.5, "factor", also, words.HALF),
+    ]
     for size in sizes:
-        known += [(v, "batch size", f"; {size} is {LENGTH}", MEAN) for v in (size, 1 / size)]
+        note = f"; {size} {is_length}"
+        known += [(v, "batch size", note, words.MEAN) for v in (size, 1 / size)]
     for size in sizes:
         for over, under in ((size, size - 1), (size - 1, size)) if size > 4 else ():
-            note = f"; that is {over}/{under}, and {size} is {LENGTH}"
-            known.append((over / under, "batch size", note, N_MINUS_1))
+            note = f"; that is {over}/{under}, and {size} {is_length}"
+            known.append((over / under, "batch size", note, words.N_MINUS_1))
     for size in sizes:  # 2 N and N / 2: the half before the squares is missing or doubled, too
-        note = f"; half or twice what mean against sum gives, where {size} is {LENGTH}"
-        both = (size / 2, 2 / size, 2 * size, 0.5 / size)
-        known += [(v, "batch size", note, f"{MEAN}; and {HALF}") for v in both if size > 4]
-    here = "; {} is a length or the size of a parameter"
-    known += [(v, "factor", here.format(size), CONSTANT)
-              for size in context.lengths for v in (size, 1 / size)]  # fmt: skip
+        note = f"; half or twice what mean against sum gives, where {size} {is_length}"
+        both = (size / 2, 2 / size, 2 * size, 0.5 / size) if size > 4 else ()
+        known += [(v, "batch size", note, f"{words.MEAN}; and {words.HALF}") for v in both]
+    for size in context.lengths:
+        note = f"; {size} is a length or the size of a parameter"
+        known += [(v, "factor", note, words.CONSTANT) for v in (size, 1 / size)]
     for value, bug, note, look_at in known:
         scale = min(abs(value), abs(value - 1))
         room = max(tolerance * scale, min(bar, PROOF * TOLERANCE * scale))
         for sign in (1, -1) if value > 0 else (1,):
             if abs(ratio - sign * value) <= room:
+                minus = words.SIGN if context.whole else "a minus lost"
                 if not context.whole:
-                    look_at = f"{HERE}: a minus lost" if bug == "sign" else FACTOR_HERE
-                look_at += "" if sign > 0 else f"; and {SIGN if context.whole else 'a minus lost'}"
+                    look_at = f"{words.HERE}: {minus}" if bug == "sign" else words.FACTOR_HERE
+                look_at += "" if sign > 0 else f"; and {minus}"
                 return bug, fraction(sign * value), note, look_at
     return None
-
-
-def fraction(value: float) -> str:
-    """Return 0.25 as "0.25 (1/4)" and 2.449490 as "2.449 (sqrt 6)"."""
-    text = f"{value:.{4 if abs(value - 1) > TOLERANCE else 8}g}"
-    for power, form in ((1, "{}"), (-1, "1/{}"), (2, "sqrt {}"), (-2, "1/sqrt {}")):
-        whole = abs(value) ** power
-        simple = 0.5 < whole < 1e6 ** (1 / abs(power)) and abs(whole - round(whole)) <= TOLERANCE
-        if simple and round(whole) > (power != 1):
-            sign = "-" if value < 0 else ""
-            return text if power == 1 else f"{text} ({sign}{form.format(round(whole))})"
-    return text

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gradcheck.explaining.hypotheses import ArrayCheck
+    from gradcheck.explaining.evidence import ArrayCheck
 
 NAME = re.compile(
     r"(?P<of>|.*[._\]/ ])(?P<role>(?i:weights?|kernel|bias(?:es)?|intercept|theta)|[WwUVbB])"
@@ -37,7 +37,7 @@ def roles(checks: Sequence[ArrayCheck]) -> dict[str, Role]:
     Examples
     --------
     >>> import numpy as np
-    >>> from gradcheck.explaining.hypotheses import ArrayCheck
+    >>> from gradcheck.explaining.evidence import ArrayCheck
     >>> one = np.ones((2, 2))
     >>> named = [ArrayCheck(n, one, one, one, one, one > 2) for n in ("fc1.weight", "gamma")]
     >>> roles(named)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.explaining.hypotheses import ArrayCheck
+from gradcheck.explaining.evidence import ArrayCheck
+from gradcheck.explaining.words import BLOCK, LOCAL, RANGE, ROWS, RUN, SYMMETRIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 FULL = 0.9  # the part of a block that is wrong, at least
 RUNS = 4  # runs of a flat vector that are told apart
+LINE = ("one entry", "one row", "one column", "one slice")
+BOXES = (*LINE, "block")
 
 
 class Place(NamedTuple):
@@ -59,9 +62,7 @@ def _apart(check: ArrayCheck, inside: NDArray[np.bool_], full: float) -> bool:
 
 def shown(check: ArrayCheck) -> NDArray[np.bool_]:
     """Return in which entries an error such as those that are wrong have would have shown."""
-    _, a, n, _ = check.seen
-    off = np.median(np.abs(a - n) / np.maximum(np.abs(a), np.abs(n)))
-    sharp: NDArray[np.bool_] = check.error <= np.abs(check.analytic) * off / 3
+    sharp: NDArray[np.bool_] = check.error <= np.abs(check.analytic) * np.median(check.off) / 3
     return sharp
 
 
@@ -128,9 +129,7 @@ def _patterns(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
             ("below the diagonal", i > j),
         ):
             yield "part of the entries", inside, f" {name}", SYMMETRIC
-    right = check.alive & ~check.wrong
-    _, a, n, _ = check.seen
-    off = np.abs(a - n) / np.maximum(np.abs(a), np.abs(n))
+    right, off = check.others, check.off
     fades = off.min(initial=1) < 1e-2 * np.median(off)  # a threshold is one of `rtol`, not of x
     if np.sum(check.wrong) < 3 or np.sum(right) < 3 or fades:
         return
@@ -179,23 +178,3 @@ def _runs(check: ArrayCheck) -> list[Place]:
         look_at = BLOCK if check.name else RUN
         found.append(Place("block", check.part(slice(start, stop), check.name + name), look_at))
     return found
-
-
-LINE = ("one entry", "one row", "one column", "one slice")
-LOCAL = "the others are right: an index off by one, or a line that treats this one apart"
-ROWS = (
-    "the others are right: what do these have in common? An index that comes more than once and is "
-    "written, not added (`np.add.at` adds); a class, a group, an example"
-)
-BLOCK = (
-    "the others are right: what do these share? A gate, a head, a step in time, a group, a slice"
-)
-RUN = "the others are right: which array lies there? `shapes` gives them names in the report"
-SYMMETRIC = (
-    "the others are right: a matrix taken for symmetric (each pair counted twice, or once), taken "
-    "transposed, or with a triangle left out"
-)
-RANGE = (
-    "the others are right: a slope that depends on the sign or the size of its input (a ReLU's "
-    "negative side, a mask, a threshold, a clip)"
-)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from gradcheck.explaining.hypotheses import Finding
+from gradcheck.explaining.evidence import Finding
 from gradcheck.measuring.layer import LARGE
 
 BENDS = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.explaining.hypotheses import Finding
+from gradcheck.explaining.evidence import Finding
 from gradcheck.judging.table import Entries, Entry, SearchStep, Verdict
 from gradcheck.reporting import text
 

@@ -14,7 +14,7 @@ import numpy as np
 from gradcheck.judging.table import BLIND, Reason, Verdict
 
 if TYPE_CHECKING:
-    from gradcheck.explaining.hypotheses import Finding
+    from gradcheck.explaining.evidence import Finding
     from gradcheck.reporting.report import GradientReport
 
 COLUMNS = ("entry", "analytic", "numerical", "difference", "allowed", "verdict")

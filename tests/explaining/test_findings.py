@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gradcheck import check_gradient
+from gradcheck.explaining.evidence import ArrayCheck
 from gradcheck.explaining.findings import diagnose
-from gradcheck.explaining.hypotheses import ArrayCheck
 from gradcheck.learning import neural_network
 from gradcheck.learning.faults import CATALOGUE, find
 from tests.explaining.test_hypotheses import noise, seen

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradcheck.explaining.evidence import ArrayCheck, Finding
 from gradcheck.explaining.findings import diagnose
-from gradcheck.explaining.hypotheses import ArrayCheck, Finding
 
 rng = np.random.default_rng(4)
 W = rng.normal(size=(4, 5))
@@ -186,11 +186,10 @@ def test_constant_term() -> None:
 def test_chain_rule_of_a_log() -> None:
     finding = only(seen(G, G * np.exp(-W), W))
     assert finding.bug == "chain rule"
-    assert "a exp(x) = n or a s(x) = n s(-x) in 20 of 20 entries" in finding.evidence
+    assert "a exp(x) = n in 20 of 20 entries" in finding.evidence
     assert finding.look_at.startswith(
         "a factor exp(x) is missing, as in the chain rule of a parameter"
     )
-    assert "; or the derivative of the activation" in finding.look_at
     assert "a = n exp(x)" in only(seen(G, G * np.exp(W), W)).evidence
     assert bugs(seen(G, G * np.exp(-2 * W), W)) == ["unknown"]
 
@@ -274,21 +273,18 @@ def test_transposed_with_one_entry_off_is_not_transposed() -> None:
 @pytest.mark.parametrize(
     ("order", "said"),
     [
-        ([1, 2, 3, 0], "1 stands at 0"),
-        ([3, 0, 1, 2], "3 stands at 0"),
-        ([3, 2, 1, 0], "3 stands at 0"),
-        ([0, 3, 2, 1], "3 stands at 1, 1 stands at 3"),
-        ([2, 0, 1, 3], "2 stands at 0, 0 stands at 1, 1 stands at 2"),
+        ([1, 2, 3, 0], "a is n shifted by -1 along"),
+        ([3, 0, 1, 2], "a is n shifted by 1 along"),
+        ([3, 2, 1, 0], "a is n reversed along"),
+        ([0, 3, 2, 1], "the entries of n in another order: "),
+        ([2, 0, 1, 3], "the entries of n in another order: "),
     ],
 )
 def test_permuted(order: list[int], said: str) -> None:
-    rows = only(seen(G, G[order], W))
-    assert rows.bug == "permuted"
-    assert f"the rows of n in another order: {said}" in rows.evidence
-    columns = only(seen(G.T, G.T[:, order], W.T))
-    assert f"the columns of n in another order: {said}" in columns.evidence
-    entries = only(seen(b[:4], b[order], name=""))
-    assert f"the entries of n in another order: {said}" in entries.evidence
+    for n, a in ((G, G[order]), (G.T, G.T[:, order]), (b[:4], b[order])):
+        finding = only(seen(n, a, n**2, name=""))
+        assert finding.bug == "permuted"
+        assert finding.evidence.startswith(said)
 
 
 def test_permuted_before_the_l2_term_was_added() -> None:
@@ -306,7 +302,7 @@ def test_two_entries_swapped_in_a_matrix_are_no_rows() -> None:
     a[0, 1], a[2, 3] = G[2, 3], G[0, 1]
     finding = only(seen(G, a, W))
     assert finding.bug == "permuted"
-    assert "[2, 3] stands at [0, 1], [0, 1] stands at [2, 3]" in finding.evidence
+    assert "[0, 1] stands at [2, 3], [2, 3] stands at [0, 1]" in finding.evidence
 
 
 @pytest.mark.parametrize("seed", range(20))
