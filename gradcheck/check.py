@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
-from gradcheck.explaining.columns import explain
+from gradcheck.explaining.columns import Seen, explain
 from gradcheck.explaining.upstream import upstream_findings
 from gradcheck.judging.entries import check_entries
 from gradcheck.judging.search import check_directions
@@ -333,13 +333,14 @@ def _check(
     blind = tuple(name for name, zero in unsigned.items() if not zero and name not in seen)
     agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in judged.checked)
     blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
-    looked = judged.checked, blurred, judged.vouched
-    findings, notes = explain(evaluator, grad, analytic, *looked, step=plan.step, output=output)
+    tolerances = {"rtol": rtol, "atol": plan.atol}
+    looked = Seen(evaluator, analytic, judged.checked, blurred, judged.vouched, noise, tolerances)
+    explained = explain(looked, grad, step=plan.step, output=output)
     return GradientReport(
         passed=agree and judged.explained and not misfits,
         explained=judged.explained and not misfits,
-        entries=Entries(parameters, judged.checked),
-        findings=findings,
+        entries=Entries(parameters, [*judged.checked, *explained.checked]),
+        findings=explained.findings,
         nfev=evaluator.nfev,
         method=method,
         resolution=dict(zip(parameters.names, judged.resolution, strict=True)),
@@ -351,7 +352,7 @@ def _check(
         notes=(
             *judged.notes,
             *misfits,
-            *notes,
+            *explained.notes,
             *zero_note([name for name, zero in unsigned.items() if zero], eps),
             f"{evaluator.nfev:,} calls of `fun`; method {method!r}, {why}.",
         ),

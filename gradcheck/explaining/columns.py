@@ -4,61 +4,116 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradcheck.explaining.closer import look_closer
 from gradcheck.explaining.evidence import ArrayCheck, Finding
 from gradcheck.explaining.experiments import own_steps, tried
 from gradcheck.explaining.findings import diagnose
 from gradcheck.judging.table import CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.parameters import Array, Parameters, leaves
+from gradcheck.measuring.parameters import Array, leaves
 
 UNEXPLAINED = ("unknown", "these arrays only", "some entries")
 
 
+class Explained(NamedTuple):
+    """What the wrong entries mean, what is to be noted, and the entries looked at for that."""
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    checked: tuple[CheckedArray, ...] = ()
+
+
+class Seen(NamedTuple):
+    """What was judged, and what it takes to judge more.
+
+    Along a clean direction n = a but for an error of `blind` typical entries of an array, in all
+    that is `vouched` for. `tolerances` are `rtol` and `atol`.
+    """
+
+    evaluator: Evaluator
+    analytic: Sequence[Array]
+    checked: Sequence[CheckedArray]
+    blind: Sequence[float]
+    vouched: Sequence[Array]
+    noise: float
+    tolerances: Mapping[str, float]
+
+    def arrays(self, closer: Sequence[CheckedArray] = ()) -> list[ArrayCheck]:
+        """Spread all that is known over the arrays; one that was looked at closer is settled."""
+        return [self._spread(k, closer) for k in range(len(self.analytic))]
+
+    def _spread(self, k: int, closer: Sequence[CheckedArray]) -> ArrayCheck:
+        """Spread what was looked at over the shape of the array; NaN where nothing was."""
+        parameters, analytic, blind = self.evaluator.parameters, self.analytic[k], self.blind[k]
+        numerical, error = np.full(analytic.size, np.nan), np.zeros(analytic.size)
+        wrong = np.zeros(analytic.size, dtype=bool)
+        settled = blind <= 1  # an array wrong throughout would have shown
+        if settled:
+            numerical[:] = analytic
+            known = analytic[np.isfinite(analytic)]
+            error[:] = blind * np.linalg.norm(known) / math.sqrt(known.size or 1)
+        numerical[~self.vouched[k]] = np.nan
+        for c in (*self.checked, *closer):
+            if c.array == k:
+                numerical[c.index], error[c.index] = c.numerical, c.error
+                wrong[c.index] = c.verdict == Verdict.WRONG
+                # on a kink, or unresolved: neither proof nor contradiction
+                error[c.index[np.isin(c.verdict, (Verdict.KINK, Verdict.UNRESOLVED))]] = math.inf
+        settled |= any(c.array == k for c in closer)
+        fields = (parameters.x0[k], analytic, numerical, error)
+        x, a, n, e = (field.reshape(parameters.shapes[k]) for field in fields)
+        return ArrayCheck(parameters.names[k], x, a, n, e, wrong.reshape(x.shape), settled)
+
+
 def explain(
-    evaluator: Evaluator,
-    grad: Any,
-    analytic: Sequence[Array],
-    checked: Sequence[CheckedArray],
-    blind: Sequence[float],
-    vouched: Sequence[Array],
-    *,
-    output: Any = None,
-    step: float | None = None,
-) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    seen: Seen, grad: Any, *, output: Any = None, step: float | None = None, data: str = "`args`"
+) -> Explained:
     """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said.
 
-    Where no bug fits, trials may tell more. Along a clean direction n = a but for an error of
-    `blind` typical entries of an array, in all that it `vouched` for.
+    Where no bug fits, a closer look and trials may tell more.
     """
-    if not any(np.any(c.verdict == Verdict.WRONG) for c in checked):
-        return (), ()
+    if not any(np.any(c.verdict == Verdict.WRONG) for c in seen.checked):
+        return Explained()
+    evaluator = seen.evaluator
+    closer: tuple[CheckedArray, ...] = ()
     try:
-        arrays = [
-            _spread(
-                evaluator.parameters,
-                k,
-                analytic[k],
-                [c for c in checked if c.array == k],
-                blind[k],
-                vouched[k],
-            )
-            for k in range(len(analytic))
-        ]
+        arrays = seen.arrays()
         shapes = list(_shapes((evaluator.args, output)))
         lengths = [s[0] for s in shapes] + [n for s in shapes for n in s[1:]]
-        data = [array for _, array in leaves(list(evaluator.args))]
+        given = [array for _, array in leaves(list(evaluator.args))]
         integers = [
-            d for d in data if isinstance(d, np.ndarray) and d.size and d.dtype.kind in "iu"
+            d for d in given if isinstance(d, np.ndarray) and d.size and d.dtype.kind in "iu"
         ]
         if step is not None and (found := _by_own_steps(evaluator, arrays, step)):
-            return (found,), ()
-        return _tried(diagnose(arrays, lengths, integers), evaluator, grad, arrays), ()
+            return Explained((found,))
+        findings = diagnose(arrays, lengths, integers, data)
+        if closer := _closer(seen, arrays, findings):
+            arrays = seen.arrays(closer)
+            findings = diagnose(arrays, lengths, integers, data)
+        return Explained(_tried(findings, evaluator, grad, arrays), (), closer)
     except Exception as error:
-        return (), (f"No diagnosis: it failed with {type(error).__name__}: {error}.",)
+        said = f"No diagnosis: it failed with {type(error).__name__}: {error}."
+        return Explained((), (said,), closer)
+
+
+def _closer(
+    seen: Seen, arrays: Sequence[ArrayCheck], findings: Sequence[Finding]
+) -> tuple[CheckedArray, ...]:
+    """Look closer at arrays of which a search told little, if they are not explained."""
+    open_ = {n for f in findings if f.bug in UNEXPLAINED for n in f.where.split(", ")}
+    if not open_:
+        return ()
+    named = open_ & {c.where for c in arrays}
+    wrong = [k for k, c in enumerate(arrays) if c.wrong.any() and (c.where in named or not named)]
+    others = [k for k, c in enumerate(arrays) if not c.settled and not c.wrong.any()]
+    some = [k for k in wrong if not arrays[k].known.all()]
+    if not some + others:
+        return ()
+    return tuple(look_closer(*seen[:3], others + some, *seen[5:]))
 
 
 def _by_own_steps(
@@ -103,31 +158,3 @@ def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
             yield from _shapes(part)
     elif shape := (len(value),) if numbers else tuple(getattr(value, "shape", ())):
         yield shape
-
-
-def _spread(
-    parameters: Parameters,
-    k: int,
-    analytic: Array,
-    checked: Sequence[CheckedArray],
-    blind: float,
-    vouched: Array,
-) -> ArrayCheck:
-    """Spread what was looked at over the shape of the array; NaN where nothing was."""
-    numerical, error = np.full(analytic.size, np.nan), np.zeros(analytic.size)
-    wrong = np.zeros(analytic.size, dtype=bool)
-    settled = blind <= 1  # an array wrong throughout would have shown
-    if settled:
-        numerical[:] = analytic
-        known = analytic[np.isfinite(analytic)]
-        error[:] = blind * np.linalg.norm(known) / math.sqrt(known.size or 1)
-    numerical[~vouched] = np.nan
-    for c in checked:
-        numerical[c.index], error[c.index] = c.numerical, c.error
-        wrong[c.index] = c.verdict == Verdict.WRONG
-        # on a kink, or unresolved: neither proof nor contradiction
-        error[c.index[np.isin(c.verdict, (Verdict.KINK, Verdict.UNRESOLVED))]] = math.inf
-    name, shape = parameters.names[k], parameters.shapes[k]
-    columns = (parameters.x0[k], analytic, numerical, error)
-    x, a, n, e = (column.reshape(shape) for column in columns)
-    return ArrayCheck(name, x, a, n, e, wrong.reshape(shape), settled)

@@ -90,8 +90,8 @@ class ArrayCheck(NamedTuple):
 
     @property
     def others(self) -> NDArray[np.bool_]:
-        """Which entries were seen to be right, and are not 0 on both sides."""
-        return self.alive & ~self.wrong
+        """Which entries were seen to be right, are not 0 on both sides, and on no kink."""
+        return self.alive & ~self.wrong & np.isfinite(self.error)
 
     @property
     def seen(self) -> tuple[NDArray[Any], ...]:
