@@ -18,7 +18,7 @@ from gradcheck.measuring.parameters import Array
 MOST = 400  # entries of all arrays together
 LINE = 64  # entries along each axis
 GRID = 30  # entries of the grid
-TASTE = 12  # entries of an array of which nothing is known to be wrong
+TASTE = 24  # entries of an array of which nothing is known to be wrong
 
 
 def look_closer(

@@ -91,7 +91,8 @@ class ArrayCheck(NamedTuple):
     @property
     def others(self) -> NDArray[np.bool_]:
         """Which entries were seen to be right, are not 0 on both sides, and on no kink."""
-        return self.alive & ~self.wrong & np.isfinite(self.error)
+        others: NDArray[np.bool_] = self.alive & ~self.wrong & np.isfinite(self.error)
+        return others
 
     @property
     def seen(self) -> tuple[NDArray[Any], ...]:

@@ -168,8 +168,9 @@ class Diagnosis(NamedTuple):
         """
         found_in = places(check)
         boxes = any(place.kind in BOXES for place in found_in)
-        # where a search stopped in one row, that says nothing of a mask
-        boxes |= not check.settled and any(np.ptp(i) == 0 for i in np.nonzero(check.wrong))
+        # what lies in one row says nothing of a mask
+        touched = zip(check.x.shape, np.nonzero(check.wrong), strict=True)
+        boxes |= any(n > 1 and np.ptp(i) == 0 for n, i in touched)
         if not boxes and (found := _fitting(check, context, LINES, TWO_WAYS)):
             where = found_in[0].part.where if found_in else check.where
             return [finding._replace(where=where) for finding in found], []

@@ -56,7 +56,7 @@ def _apart(check: ArrayCheck, inside: NDArray[np.bool_], full: float) -> bool:
     wrong, alive = int(np.sum(check.wrong)), int(np.sum(inside & check.alive))
     if (check.wrong & ~inside).any() or wrong < min(3, alive) or wrong < full * alive:
         return False
-    others = ~inside & check.alive
+    others = ~inside & check.others
     return bool(2 * np.sum(others & shown(check)) >= np.sum(others) > 0)
 
 
@@ -139,7 +139,7 @@ def _patterns(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
             start, stop = (sign * low).max(), (sign * high).min()
             if start < stop:
                 edge = 0.0 if start <= 0 <= stop else sign * (start + stop) / 2
-                inside = sign * value < stop
+                inside = sign * value <= start
                 yield "part of the range", inside, f" where {what} {beyond} {edge:.3g}", RANGE
 
 
@@ -160,6 +160,12 @@ def _runs(check: ArrayCheck) -> list[Place]:
     inside = np.zeros(check.wrong.size, np.bool_)
     for span in spans:
         inside[alive[span[0]] : alive[span[-1]] + 1] = True
+    # one right entry between two runs may be right by chance
+    sure = check.error + np.abs(check.analytic - check.numerical)
+    sharp = sure[alive] <= 1e-4 * np.median(check.off) * np.abs(check.analytic[alive])
+    gaps = [gap for gap in np.split(np.arange(alive.size), cuts) if not wrong[gap[0]]]
+    if any(gap.size < 3 and not sharp[gap].all() for gap in gaps):
+        return []
     others = check.alive & ~inside
     if len(spans) > RUNS or 2 * np.sum(others & shown(check)) < np.sum(others):
         return []
