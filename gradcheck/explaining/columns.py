@@ -71,12 +71,10 @@ class Seen(NamedTuple):
         return ArrayCheck(parameters.names[k], x, a, n, e, wrong.reshape(x.shape), settled)
 
 
-def explain(
-    seen: Seen, grad: Any, *, output: Any = None, step: float | None = None, data: str = "`args`"
-) -> Explained:
+def explain(seen: Seen, grad: Any, *, output: Any = None, step: float | None = None) -> Explained:
     """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said.
 
-    Where no bug fits, a closer look and trials may tell more.
+    Where no bug fits, a closer look and trials may tell more. `output` is that of a layer.
     """
     if not any(np.any(c.verdict == Verdict.WRONG) for c in seen.checked):
         return Explained()
@@ -84,6 +82,7 @@ def explain(
     closer: tuple[CheckedArray, ...] = ()
     try:
         arrays = seen.arrays()
+        data = "`args`" if output is None else "`inputs`"
         shapes = list(_shapes((evaluator.args, output)))
         lengths = [s[0] for s in shapes] + [n for s in shapes for n in s[1:]]
         given = [array for _, array in leaves(list(evaluator.args))]
@@ -96,7 +95,12 @@ def explain(
         if closer := _closer(seen, arrays, findings):
             arrays = seen.arrays(closer)
             findings = diagnose(arrays, lengths, integers, data)
-        return Explained(_tried(findings, evaluator, grad, arrays), (), closer)
+        findings = _tried(findings, evaluator, grad, arrays)
+        if output is not None:  # a layer is checked alone already
+            findings = tuple(
+                f._replace(look_at=f.look_at.replace(" (`check_backward`)", "")) for f in findings
+            )
+        return Explained(findings, (), closer)
     except Exception as error:
         said = f"No diagnosis: it failed with {type(error).__name__}: {error}."
         return Explained((), (said,), closer)
