@@ -116,7 +116,12 @@ def _closer(
     named = open_ & {c.where for c in arrays}
     wrong = [k for k, c in enumerate(arrays) if c.wrong.any() and (c.where in named or not named)]
     others = [k for k, c in enumerate(arrays) if not c.settled and not c.wrong.any()]
-    some = [k for k in wrong if not arrays[k].known.all()]
+    # a few single entries that a search found need no more
+    some = [
+        k
+        for k in wrong
+        if np.sum(arrays[k].wrong) > 2 and 2 * np.sum(arrays[k].known) < arrays[k].x.size
+    ]
     if not some + others:
         return ()
     return tuple(look_closer(*seen[:3], others + some, *seen[5:]))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gradcheck import GradientReport, check_gradient
+from gradcheck.explaining.columns import Explained
 from gradcheck.learning import neural_network
 from tests.benchmarks.__main__ import MEDIUM, plant
 from tests.benchmarks.__main__ import network as benchmark_network
@@ -574,7 +575,7 @@ def test_peak_memory_of_a_search_for_a_wrong_entry_is_a_few_vectors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of the search: the diagnosis, which comes after it, takes more (the benchmarks print it)."""
-    monkeypatch.setattr("gradcheck.check.explain", lambda *_, **__: ((), ()))
+    monkeypatch.setattr("gradcheck.check.explain", lambda *_, **__: Explained())
     x0 = np.random.default_rng(0).normal(size=1_000_000)
     gradient = x0.copy()
     gradient[777] += 1.0
