@@ -226,7 +226,7 @@ def test_a_gradient_is_broken_and_seen_to_be_wrong(page: Page, address: str) -> 
     block = opened(page, address)
     printed, code = shown(block), block.locator("pre code").text_content()
     assert run(block, RIGHT).startswith("PASSED")
-    assert status(block) == "Not what was printed."
+    assert status(block) == "Not as printed: the code has changed."
     broken = run(block, RIGHT.replace("return X.T", "return 2 * X.T"))
     assert broken.startswith("WRONG")
     assert "a / n = 2" in broken

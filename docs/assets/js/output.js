@@ -55,6 +55,7 @@ const words = (text) => text.replace(/<?\d+\.?\d*(e[-+]?\d+)?/g, "#").replace(/\
 export const compared = (printed, text, edited) => {
   if (!printed) return "Done."
   if (text === printed) return "The same as printed."
-  if (edited || words(text) !== words(printed)) return "Not what was printed."
+  if (edited) return "Not as printed: the code has changed."
+  if (words(text) !== words(printed)) return "Not what was printed."
   return "The same as printed, but for round-off: another NumPy, another processor."
 }
