@@ -60,7 +60,7 @@ def main() -> None:
         print(f"w{i}: {w[i]:9.6f} -> {w_new[i]:9.6f}   slope {read_back[i]:12.6f}")
     print("the gradient can be read back:", np.allclose(read_back, kept))
 
-    print("\n8. The slope of each weight, by hand")
+    print("\n8. The slope of each weight, measured")
     e = 1e-4
     slopes = np.zeros(6)
     for i in range(6):
