@@ -1,5 +1,6 @@
 // What Material leaves unnamed, or out of reach of the keyboard.
-const scrolling = ".tabbed-labels, .output, .figure, div.formula, .md-typeset__scrollwrap, pre > code"
+const scrolling =
+  ".tabbed-labels, .output, .figure, div.formula, .md-typeset__scrollwrap, pre > code"
 let waiting = false
 
 const entitle = () => {
