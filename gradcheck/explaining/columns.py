@@ -124,7 +124,8 @@ def _closer(
     ]
     if not some + others:
         return ()
-    return tuple(look_closer(*seen[:3], others + some, *seen[5:]))
+    known = seen.evaluator, seen.analytic, seen.checked
+    return tuple(look_closer(*known, others + some, seen.noise, seen.tolerances))
 
 
 def _by_own_steps(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Function = Callable[[NDArray[Any]], NDArray[Any]]
     Hypothesis = Callable[[ArrayCheck, Context], Finding | None]
     Index = tuple[NDArray[np.intp], ...]
+    Order = NDArray[np.intp]  # where each one goes
     Goes = Callable[[Index], NDArray[np.intp]]
 
 __all__ = ["LINES", "MIXTURES", "ORDERS", "TWO_WAYS", "VALUES", "Hypothesis", "name_ratio"]
@@ -439,12 +440,11 @@ def _orders(check: ArrayCheck) -> Iterator[tuple[str, Goes, str]]:
                     yield text, partial(_moved, shape, axes, 1, step), words.PERMUTED
             text = f"a is n reversed {along}: [::-1]"
             yield text, partial(_moved, shape, axes, -1, -1), words.FLIPPED
-    for place in _found_again(check):
-        was = np.flatnonzero(place != np.arange(place.size))[:3]
-        places = [list(map(int, np.unravel_index(k, shape))) for k in (*was, *place[was])]
-        pairs = zip(places[: was.size], places[was.size :], strict=True)
-        moves = ", ".join(f"{there} stands at {here}" for there, here in pairs)
-        text = f"the entries of n in another order: {moves}, ..."
+    for what, names, order, place in _found_again(check):
+        was = np.argsort(order)
+        here = np.flatnonzero(was != np.arange(was.size))
+        moves = ", ".join(f"{names(was[k])} stands at {names(k)}" for k in here[:3])
+        text = f"the {what} of n in another order: {moves}{', ...' if here.size > 3 else ''}"
         yield text, partial(_placed, shape, place), words.PERMUTED
 
 
@@ -466,27 +466,33 @@ def _moved(
     return np.ravel_multi_index(moved, shape)
 
 
-def _found_again(check: ArrayCheck) -> Iterator[NDArray[np.intp]]:
-    """Yield where in a the entries of n are found again: rows, columns, single entries."""
+def _found_again(check: ArrayCheck) -> Iterator[tuple[str, Callable[[int], Any], Order, Order]]:
+    """Yield what of n is found again in a, how to name it, its order, and that of all entries."""
     a, n = check.analytic, check.numerical
     _, wrong_a, wrong_n, _ = check.seen
     strewn = np.minimum(np.abs(wrong_a), np.abs(wrong_n)).max() == 0
     if not check.whole or a.size > LARGE or strewn:
         return
     index = np.arange(a.size)
-    for axis in {0, a.ndim - 1}:
+    for axis in sorted({0, a.ndim - 1}) if a.ndim > 1 else ():
         size = a.shape[axis]
         lines = np.flatnonzero(np.moveaxis(check.wrong, axis, 0).reshape(size, -1).any(axis=1))
         u, v = (np.moveaxis(field, axis, 0).reshape(size, -1)[lines] for field in (a, n))
         telling = np.argsort(np.ptp(v, axis=0))[-8:]
         nearest = [np.abs(u[:, telling] - row).max(axis=1).argmin() for row in v[:, telling]]
-        if a.ndim > 1 and len(set(nearest)) == len(nearest):
+        if len(set(nearest)) == len(nearest):
             order = np.arange(size)
             order[lines] = lines[nearest]
-            yield np.take(index.reshape(a.shape), order, axis).ravel()
+            place = np.take(index.reshape(a.shape), order, axis).ravel()
+            yield "columns" if axis else "rows", str, order, place
     place = np.empty_like(index)
     place[np.argsort(n.ravel())] = np.argsort(a.ravel())
-    yield place
+
+    def name(k: int) -> Any:
+        at = list(map(int, np.unravel_index(k, a.shape)))
+        return at if a.ndim > 1 else at[0]
+
+    yield "entries", name, place, place
 
 
 def _reordered(check: ArrayCheck, goes: Goes) -> int:

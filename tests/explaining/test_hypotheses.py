@@ -273,18 +273,24 @@ def test_transposed_with_one_entry_off_is_not_transposed() -> None:
 @pytest.mark.parametrize(
     ("order", "said"),
     [
-        ([1, 2, 3, 0], "a is n shifted by -1 along"),
-        ([3, 0, 1, 2], "a is n shifted by 1 along"),
-        ([3, 2, 1, 0], "a is n reversed along"),
-        ([0, 3, 2, 1], "the entries of n in another order: "),
-        ([2, 0, 1, 3], "the entries of n in another order: "),
+        ([1, 2, 3, 0], "a is n shifted by -1 along axis {axis}; "),
+        ([3, 0, 1, 2], "a is n shifted by 1 along axis {axis}; "),
+        ([3, 2, 1, 0], "a is n reversed along axis {axis}: [::-1]; "),
+        ([0, 3, 2, 1], "the {what} of n in another order: 3 stands at 1, 1 stands at 3; "),
+        (
+            [2, 0, 1, 3],
+            "the {what} of n in another order: 2 stands at 0, 0 stands at 1, 1 stands at 2; ",
+        ),
     ],
 )
 def test_permuted(order: list[int], said: str) -> None:
-    for n, a in ((G, G[order]), (G.T, G.T[:, order]), (b[:4], b[order])):
-        finding = only(seen(n, a, n**2, name=""))
-        assert finding.bug == "permuted"
-        assert finding.evidence.startswith(said)
+    rows = only(seen(G, G[order], W))
+    assert rows.bug == "permuted"
+    assert rows.evidence.startswith(said.format(axis=0, what="rows"))
+    columns = only(seen(G.T, G.T[:, order], W.T))
+    assert columns.evidence.startswith(said.format(axis=1, what="columns"))
+    entries = only(seen(b[:4], b[order], name=""))
+    assert entries.evidence.startswith(said.format(axis=0, what="entries"))
 
 
 def test_permuted_before_the_l2_term_was_added() -> None:
@@ -302,7 +308,7 @@ def test_two_entries_swapped_in_a_matrix_are_no_rows() -> None:
     a[0, 1], a[2, 3] = G[2, 3], G[0, 1]
     finding = only(seen(G, a, W))
     assert finding.bug == "permuted"
-    assert "[0, 1] stands at [2, 3], [2, 3] stands at [0, 1]" in finding.evidence
+    assert "[2, 3] stands at [0, 1], [0, 1] stands at [2, 3]" in finding.evidence
 
 
 @pytest.mark.parametrize("seed", range(20))

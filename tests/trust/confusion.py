@@ -29,7 +29,6 @@ WIDTHS = {"entries": (2, 8), "directions": (16, 40)}
 # from the output down. Names that only describe are judged to the letter.
 ALSO_TRUE = {
     "last unit's sign turned": {"sign"},
-    "L2 on biases too": {"multiple of x"},  # where bars are wide; it says "an L2 term, or"
 }
 # Names of findings that say where, and no cause.
 PLACES = {
