@@ -124,6 +124,18 @@ def test_nothing_points_back() -> None:
         assert known <= may, name
 
 
+def test_the_top_level_holds_the_project_and_nothing_else() -> None:
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        pytest.skip("no checkout: what git tracks is not known")
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    names = {file.partition("/")[0] for file in tracked}
+    folders, files = {"docs", "gradcheck", "tests"}, {"mkdocs.yml", "pyproject.toml", "README.md"}
+    assert {name for name in names if name[0] != "."} == folders | files | {"LICENSE"}
+
+
 def test_the_public_names_are_those_of_the_design_and_no_others() -> None:
     assert sorted(gradcheck.__all__) == sorted(FUNCTIONS + RESULTS)
     assert all(hasattr(gradcheck, name) for name in gradcheck.__all__)
