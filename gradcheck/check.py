@@ -322,24 +322,24 @@ def _check(
         else:
             how |= {"rng": plan.rng, "max_wrong": plan.max_wrong}
             judged = check_directions(evaluator, analytic, noise, **how)
-        misfits = kinks_together(
-            evaluator, analytic, noise, judged.checked, rtol=rtol, atol=plan.atol
-        )
-    evaluator.finish()
+        tolerances = {"rtol": rtol, "atol": plan.atol}
+        misfits = kinks_together(evaluator, analytic, noise, judged.checked, **tolerances)
+        evaluator.finish()
+        blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
+        told = judged.checked, blurred, judged.vouched
+        looked = Seen(evaluator, analytic, *told, noise, tolerances)
+        explained = explain(looked, grad, step=plan.step, output=output)
+    checked = [*judged.checked, *explained.checked]
     # What is zero by nature has no sign: it is enough that a wrong slope would have shown.
-    told = zip(parameters.names, judged.resolution, judged.signs, sizes, strict=True)
-    unsigned = {name: zero and error < 1 for name, error, sign, (_, zero) in told if not sign}
-    seen = {parameters.names[k] for k, index in _wrong(judged.checked).items() if index.size}
+    signs = zip(parameters.names, judged.resolution, judged.signs, sizes, strict=True)
+    unsigned = {name: zero and error < 1 for name, error, sign, (_, zero) in signs if not sign}
+    seen = {parameters.names[k] for k, index in _wrong(checked).items() if index.size}
     blind = tuple(name for name, zero in unsigned.items() if not zero and name not in seen)
-    agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in judged.checked)
-    blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
-    tolerances = {"rtol": rtol, "atol": plan.atol}
-    looked = Seen(evaluator, analytic, judged.checked, blurred, judged.vouched, noise, tolerances)
-    explained = explain(looked, grad, step=plan.step, output=output)
+    agree = all(bool(np.all(c.verdict >= Verdict.KINK)) for c in checked)
     return GradientReport(
         passed=agree and judged.explained and not misfits,
         explained=judged.explained and not misfits,
-        entries=Entries(parameters, [*judged.checked, *explained.checked]),
+        entries=Entries(parameters, checked),
         findings=explained.findings,
         nfev=evaluator.nfev,
         method=method,

@@ -100,7 +100,7 @@ def explain(seen: Seen, grad: Any, *, output: Any = None, step: float | None = N
             findings = tuple(
                 f._replace(look_at=f.look_at.replace(" (`check_backward`)", "")) for f in findings
             )
-        return Explained(findings, (), closer)
+        return Explained(findings, tuple(_looked(closer, arrays)), closer)
     except Exception as error:
         said = f"No diagnosis: it failed with {type(error).__name__}: {error}."
         return Explained((), (said,), closer)
@@ -126,6 +126,14 @@ def _closer(
         return ()
     known = seen.evaluator, seen.analytic, seen.checked
     return tuple(look_closer(*known, others + some, seen.noise, seen.tolerances))
+
+
+def _looked(closer: Sequence[CheckedArray], arrays: Sequence[ArrayCheck]) -> Iterator[str]:
+    """Say what a closer look took."""
+    if closer:
+        names = ", ".join(arrays[c.array].where for c in closer)
+        count = sum(c.index.size for c in closer)
+        yield f"To explain what is wrong, {count:,} more entries were looked at, in {names}."
 
 
 def _by_own_steps(

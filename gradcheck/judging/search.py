@@ -198,7 +198,7 @@ class Descent(NamedTuple):
         if 2 * wrong >= size:
             text = (
                 f"Of {size} entries sampled in {name}, {wrong} are wrong. "
-                "The others were not looked at."
+                "The search did not look at the others."
             )
             looked.settle(region, Remark(k, text))
             return True
