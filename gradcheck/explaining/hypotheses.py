@@ -134,7 +134,7 @@ def _term(check: ArrayCheck, context: Context) -> Finding | None:
         missing = constant(basis[check.wrong], n - a)
         if explained(check, check.numerical - missing * basis) < 3:
             continue
-        if not form and not check.whole:
+        if not form and (context.part or not check.whole):
             return None  # a few of many entries may differ by the same, such as 1 / N
         evidence = f"n - a = {missing:.4g}{form} {check.share}"
         if bug == "L2 term":

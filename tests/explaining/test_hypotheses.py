@@ -183,6 +183,14 @@ def test_constant_term() -> None:
     assert bugs(seen(G + 25, almost, W)) == ["unknown"]
 
 
+def test_a_few_entries_that_differ_by_the_same_are_no_constant_term() -> None:
+    n = np.random.default_rng(5).normal(size=20)
+    a = n.copy()
+    a[:6] += [0.3, 0.1, -0.2, 0.4, 0.7, -0.6]
+    a[9:12] += 0.1
+    assert set(bugs(seen(n, a, n**2, name="b"))) == {"block"}
+
+
 def test_chain_rule_of_a_log() -> None:
     finding = only(seen(G, G * np.exp(-W), W))
     assert finding.bug == "chain rule"
