@@ -13,17 +13,19 @@ import numpy as np
 from gradcheck.explaining.columns import Seen, explain
 from gradcheck.explaining.upstream import upstream_findings
 from gradcheck.judging.entries import check_entries
+from gradcheck.judging.judge import Problem
 from gradcheck.judging.search import check_directions
 from gradcheck.judging.sight import typical_entries, zero_note
 from gradcheck.judging.table import CheckedArray, Entries, Verdict
 from gradcheck.judging.together import kinks_together
 from gradcheck.measuring.layer import Layer, in_the_words_of_a_layer
 from gradcheck.measuring.loss import Evaluator, analytic_values, warnings_once
+from gradcheck.measuring.misuse import positive
 from gradcheck.measuring.noise import estimate_noise
 from gradcheck.measuring.outputs import from_where
 from gradcheck.measuring.pair import taken_apart
-from gradcheck.measuring.parameters import Array, Parameters, converted, floating_type
-from gradcheck.measuring.slopes import positive
+from gradcheck.measuring.parameters import Array, Parameters
+from gradcheck.measuring.structures import converted, floating_type
 from gradcheck.measuring.workers import sharing, showing
 from gradcheck.reporting.report import GradientReport
 
@@ -316,19 +318,17 @@ def _check(
     with sharing(evaluator, plan.workers), showing(evaluator, plan.progress, expected):
         noise = estimate_noise(evaluator, plan.rng)
         sizes = typical_entries(evaluator, analytic, noise)
-        how: dict[str, Any] = {"rtol": rtol, "atol": plan.atol, "typical": [s for s, _ in sizes]}
+        typical = [size for size, _ in sizes]
+        problem = Problem(evaluator, analytic, noise, rtol, plan.atol, typical, plan.step)
         if method == "entries":
-            judged = check_entries(evaluator, analytic, noise, step=plan.step, **how)
+            judged = check_entries(problem)
         else:
-            how |= {"rng": plan.rng, "max_wrong": plan.max_wrong}
-            judged = check_directions(evaluator, analytic, noise, **how)
-        tolerances = {"rtol": rtol, "atol": plan.atol}
-        misfits = kinks_together(evaluator, analytic, noise, judged.checked, **tolerances)
+            judged = check_directions(problem, plan.rng, plan.max_wrong)
+        misfits = kinks_together(problem, judged.checked)
         evaluator.finish()
         blurred = judged.resolution if method == "directions" else [0.0] * len(analytic)
-        told = judged.checked, blurred, judged.vouched
-        looked = Seen(evaluator, analytic, *told, noise, tolerances)
-        explained = explain(looked, grad, step=plan.step, output=output)
+        looked = Seen(problem, judged.checked, blurred, judged.vouched)
+        explained = explain(looked, grad, output=output)
     checked = [*judged.checked, *explained.checked]
     # What is zero by nature has no sign: it is enough that a wrong slope would have shown.
     signs = zip(parameters.names, judged.resolution, judged.signs, sizes, strict=True)

@@ -5,14 +5,14 @@ Where that explains nothing, whole lines and a small grid through a wrong entry 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from gradcheck.judging.entries import EntryJudge
+from gradcheck.judging.judge import Problem
 from gradcheck.judging.table import CheckedArray, Verdict
-from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.parameters import Array
 
 MOST = 400  # entries of all arrays together
@@ -22,12 +22,7 @@ TASTE = 24  # entries of an array of which nothing is known to be wrong
 
 
 def look_closer(
-    evaluator: Evaluator,
-    analytic: Sequence[Array],
-    checked: Sequence[CheckedArray],
-    arrays: Sequence[int],
-    noise: float,
-    tolerances: Mapping[str, float],
+    problem: Problem, checked: Sequence[CheckedArray], arrays: Sequence[int]
 ) -> Iterator[CheckedArray]:
     """Judge more entries of some arrays, those around what is wrong; yield what was told."""
     rng = np.random.default_rng(0)
@@ -36,14 +31,14 @@ def look_closer(
         mine = [c for c in checked if c.array == k]
         seen = np.concatenate([c.index for c in mine] or [np.empty(0, np.intp)])
         wrong = np.concatenate([c.index[c.verdict == Verdict.WRONG] for c in mine] or [seen])
-        shape = evaluator.parameters.shapes[k]
+        shape = problem.evaluator.parameters.shapes[k]
         around = _around(shape, int(wrong[0]), rng) if wrong.size else _some(shape, rng)
         index = np.setdiff1d(around, seen)[:left]
-        index = index[np.isfinite(analytic[k][index])]
+        index = index[np.isfinite(problem.gradient[k][index])]
         if not index.size:
             continue
         left -= index.size
-        judge = EntryJudge(evaluator, k, analytic[k], noise, index=index, **tolerances)
+        judge = EntryJudge(problem, k, index)
         judge.check_all()
         c = judge.checked
         told = c.verdict != Verdict.UNRESOLVED

@@ -12,9 +12,11 @@ from gradcheck.explaining.closer import TASTE, look_closer
 from gradcheck.explaining.evidence import ArrayCheck, Finding
 from gradcheck.explaining.experiments import own_steps, tried
 from gradcheck.explaining.findings import diagnose
+from gradcheck.judging.judge import Problem
 from gradcheck.judging.table import CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.parameters import Array, leaves
+from gradcheck.measuring.parameters import Array
+from gradcheck.measuring.structures import leaves
 
 UNEXPLAINED = ("unknown", "these arrays only", "some entries")
 
@@ -31,24 +33,22 @@ class Seen(NamedTuple):
     """What was judged, and what it takes to judge more.
 
     Along a clean direction n = a but for an error of `blind` typical entries of an array, in all
-    that is `vouched` for. `tolerances` are `rtol` and `atol`.
+    that is `vouched` for.
     """
 
-    evaluator: Evaluator
-    analytic: Sequence[Array]
+    problem: Problem
     checked: Sequence[CheckedArray]
     blind: Sequence[float]
     vouched: Sequence[Array]
-    noise: float
-    tolerances: Mapping[str, float]
 
     def arrays(self, closer: Sequence[CheckedArray] = ()) -> list[ArrayCheck]:
         """Spread all that is known over the arrays; one that was looked at closer is settled."""
-        return [self._spread(k, closer) for k in range(len(self.analytic))]
+        return [self._spread(k, closer) for k in range(len(self.problem.gradient))]
 
     def _spread(self, k: int, closer: Sequence[CheckedArray]) -> ArrayCheck:
         """Spread what was looked at over the shape of the array; NaN where nothing was."""
-        parameters, analytic, blind = self.evaluator.parameters, self.analytic[k], self.blind[k]
+        parameters, analytic = self.problem.evaluator.parameters, self.problem.gradient[k]
+        blind = self.blind[k]
         numerical, error = np.full(analytic.size, np.nan), np.zeros(analytic.size)
         wrong = np.zeros(analytic.size, dtype=bool)
         settled = blind <= 1  # an array wrong throughout would have shown
@@ -71,14 +71,14 @@ class Seen(NamedTuple):
         return ArrayCheck(parameters.names[k], x, a, n, e, wrong.reshape(x.shape), settled)
 
 
-def explain(seen: Seen, grad: Any, *, output: Any = None, step: float | None = None) -> Explained:
+def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:
     """Ask what explains the wrong entries; if that fails, the verdict stands, and it is said.
 
     Where no bug fits, a closer look and trials may tell more. `output` is that of a layer.
     """
     if not any(np.any(c.verdict == Verdict.WRONG) for c in seen.checked):
         return Explained()
-    evaluator = seen.evaluator
+    evaluator, step = seen.problem.evaluator, seen.problem.step
     closer: tuple[CheckedArray, ...] = ()
     try:
         arrays = seen.arrays()
@@ -124,8 +124,7 @@ def _closer(
     ]
     if not some + others:
         return ()
-    known = seen.evaluator, seen.analytic, seen.checked
-    return tuple(look_closer(*known, others + some, seen.noise, seen.tolerances))
+    return tuple(look_closer(seen.problem, seen.checked, others + some))
 
 
 def _looked(closer: Sequence[CheckedArray], arrays: Sequence[ArrayCheck]) -> Iterator[str]:

@@ -13,19 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.judging.judge import SURE, Claim, examine
+from gradcheck.judging.judge import SURE, WIDER, Claim, Problem, examine
 from gradcheck.judging.regions import Region
 from gradcheck.judging.table import Reason, SearchStep, Verdict
-from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.noise import random_direction
 from gradcheck.measuring.parameters import Array
 from gradcheck.measuring.slopes import (
-    REALISED,
     Floats,
     Ladder,
     direction_line,
-    first_steps,
-    rounding,
+    ladder_along,
     typical_sizes,
 )
 
@@ -60,18 +57,6 @@ class Residual(NamedTuple):
         return abs(self.value) > self.allowed
 
 
-class Problem(NamedTuple):
-    """A gradient to be held against a loss, and the steps taken so far."""
-
-    evaluator: Evaluator
-    gradient: Sequence[Array]  # finite: 0 where it is not
-    noise: float
-    rtol: float
-    atol: float
-    typical: Sequence[float]  # sizes of entries, to which a resolution is relative
-    trace: list[SearchStep]
-
-
 class Along:
     """A direction within a region, ramped along one of its axes, piece by piece."""
 
@@ -80,9 +65,11 @@ class Along:
 
     def __iter__(self) -> Iterator[tuple[int, Any, Floats]]:
         """Yield the arrays, where in them it lies, and the direction there."""
-        for k, where, ramp in self.region.pieces(self.axis):
+        for k, where in self.region.pieces():
             d = self.weights[k][where]
-            yield k, where, d if self.axis is None else d * ramp
+            if self.axis is not None:
+                d = d * self.region.ramp(self.axis, k, where)
+            yield k, where, d
 
 
 class Direction:
@@ -93,9 +80,14 @@ class Direction:
     """
 
     def __init__(
-        self, problem: Problem, region: Region, entries: Sequence[Array], rng: np.random.Generator
+        self,
+        problem: Problem,
+        region: Region,
+        entries: Sequence[Array],
+        rng: np.random.Generator,
+        trace: list[SearchStep],
     ) -> None:
-        self.problem, self.region = problem, region
+        self.problem, self.region, self.trace = problem, region, trace
         self.weights = [np.zeros(0)] * len(entries)
         for k in region.arrays:
             sizes = typical_sizes(problem.evaluator.parameters.x0[k], share=1.0)
@@ -105,17 +97,13 @@ class Direction:
     def measure(self, step: float) -> Residual | None:
         """Measure the error of the gradient along all of it; None where that cannot be judged."""
         problem, along = self.problem, Along(self.weights, self.region)
-        blur = rounding(problem.evaluator, along)
-        changes = (np.linalg.norm(problem.gradient[k][where] * d) for k, where, d in along)
-        own = first_steps(np.array([math.hypot(*changes)]), np.ones(1), problem.noise)
-        line = direction_line(problem.evaluator, along, problem.gradient)
-        step = max(step, float(own[0]), REALISED * blur)
-        ladder = Ladder(line, problem.evaluator, problem.noise, step, blur)
+        self.ladder = ladder_along(problem.evaluator, along, problem.gradient, problem.noise, step)
         slack, within = self._excuses(self.region)
-        judged = examine(Claim(0.0, 0.0, slack), ladder, 10 * blur, sharper=True)
+        claim = Claim(0.0, 0.0, slack, 10 * self.ladder.rounding)
+        judged = examine(claim, self.ladder, second=WIDER)
         if judged is None or judged.verdict is Verdict.UNRESOLVED:
             return None
-        e, closest = judged.slope, ladder.rungs[min(ladder.rungs)]
+        e, closest = judged.slope, self.ladder.rungs[min(self.ladder.rungs)]
         if judged.reason is Reason.KINK and 4 * e.kink > abs(closest.jump):
             return None  # kinks at the point, of either sign: no slope need lie between two others
         slack = judged.allowed + e.kink
@@ -193,7 +181,7 @@ class Direction:
     ) -> Residual:
         where = region.name(self.problem.evaluator.parameters.names)
         step = SearchStep(where, region.size, r.value, r.allowed, r.active, ramp, ratio)
-        self.problem.trace.append(step)
+        self.trace.append(step)
         return r
 
 

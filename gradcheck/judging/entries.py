@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from gradcheck.judging.judge import SURE, Claim, examine
+from gradcheck.judging.judge import CLOSER, SURE, WIDER, Claim, Problem, examine, judge
 from gradcheck.judging.table import CheckedArray, Judged, Reason, Verdict
-from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.parameters import Array, Nudge
 from gradcheck.measuring.slopes import (
     MAX_RUNGS,
@@ -24,32 +21,20 @@ from gradcheck.measuring.slopes import (
 
 BENT = 0.02  # of a slope: smaller differences of its two sides are no kink
 SPARE = 40  # calls beyond two an entry that a right gradient may cost
+BLOCK = 1024  # entries that are nudged at a time
 
 
-def check_entries(
-    evaluator: Evaluator,
-    analytic: Sequence[Array],
-    noise: float,
-    *,
-    rtol: float,
-    atol: float,
-    step: float | None,
-    typical: Sequence[float],
-) -> Judged:
+def check_entries(problem: Problem) -> Judged:
     """Check every entry of every array; 2 calls of the loss each where the gradient is right."""
-    judges = [
-        EntryJudge(evaluator, k, a, noise, rtol=rtol, atol=atol, step=step)
-        for k, a in enumerate(analytic)
-    ]
-    for judge in judges:
-        judge.check_all()
-    if step is None:
-        budget = 2 * evaluator.parameters.size + SPARE
-        for judge in judges:
-            judge.look_twice(budget)
-    checked = [judge.checked for judge in judges]
-    resolution = [c.resolution(size) for c, size in zip(checked, typical, strict=True)]
-    vouched = [np.full(a.size, True) for a in analytic]
+    arrays = [EntryJudge(problem, k) for k in range(len(problem.gradient))]
+    for array in arrays:
+        array.check_all()
+    budget = 2 * problem.evaluator.parameters.size + SPARE
+    for array in arrays if problem.step is None else ():
+        array.look_twice(budget)
+    checked = [array.checked for array in arrays]
+    resolution = [c.resolution(size) for c, size in zip(checked, problem.typical, strict=True)]
+    vouched = [np.full(a.size, True) for a in problem.gradient]
     return Judged(checked, resolution, [c.shows_sign() for c in checked], vouched)
 
 
@@ -58,48 +43,34 @@ class EntryJudge:
 
     Parameters
     ----------
-    evaluator : the loss
+    problem : what is held against what
     array : which array
-    analytic : the whole gradient of that array, flat
-    noise : standard deviation of the noise in the loss
-    rtol, atol, step : as in `check_gradient`
     index : which entries; all of them by default
     share : as in `typical_sizes`
     """
 
     def __init__(
-        self,
-        evaluator: Evaluator,
-        array: int,
-        analytic: Array,
-        noise: float,
-        *,
-        rtol: float,
-        atol: float,
-        step: float | None = None,
-        index: Array | None = None,
-        share: float = 0.01,
+        self, problem: Problem, array: int, index: Array | None = None, share: float = 0.01
     ) -> None:
-        self.evaluator, self.array, self.noise = evaluator, array, noise
-        self.rtol, self.step = rtol, step
-        x = evaluator.parameters.x0[array]
+        x, analytic = problem.evaluator.parameters.x0[array], problem.gradient[array]
         index = np.arange(x.size) if index is None else index
+        self.problem, self.array = problem, array
         self.x, self.analytic = x[index], analytic[index].astype(float)
         self.checked = CheckedArray.blank(array, index, analytic[index])
         scale = typical_sizes(x, share)[index]
-        first = first_steps(self.analytic, scale, noise)
-        self.steps = first if step is None else np.full(index.size, step)
+        first = first_steps(self.analytic, scale, problem.noise)
+        self.steps = first if problem.step is None else np.full(index.size, problem.step)
         # Where a parameter cancels out, as a bias before a batch norm, what is left of its
         # gradient is rounding, as large as that of the loss over the size of the parameter.
-        self.atol: Floats = atol + 30 * noise / scale
+        self.atol: Floats = problem.atol + 30 * problem.noise / scale
         # A few roundings of each parameter.
         size = np.where(self.x != 0, np.abs(self.x), scale)
         self.around = 10 * float(np.finfo(x.dtype).eps) * size
         self.points = np.zeros((index.size, 2), dtype=x.dtype)
         self.losses = np.zeros((index.size, 2))
+        self.jumps = np.zeros(index.size)  # half the difference of the two one-sided slopes
         self.ladders: dict[int, Ladder] = {}  # of entries that were examined, and agree
         self.kinks = False  # whether an entry was found on a kink, so that others may be
-        self.jumps = np.zeros(index.size)  # half the difference of the two one-sided slopes
 
     def check_all(self) -> None:
         """Judge every entry.
@@ -110,12 +81,12 @@ class EntryJudge:
         while start < self.steps.size:
             rows = slice(start, start + length)
             misfits = np.flatnonzero(~self.two_calls(rows)) + start
-            self.evaluator.refuse_changed_input()
+            self.problem.evaluator.parameters.refuse_changed("fun")
             for row in misfits.tolist():
                 before = self.steps[row]
                 self.examine(row)
                 self.steps[row + 1 :] *= self.steps[row] / before
-            start, length = start + length, min(2 * length, 1024)
+            start, length = start + length, min(2 * length, BLOCK)
 
     def look_twice(self, budget: int) -> None:
         """Look again at entries that passed in doubt, while fewer than `budget` calls are spent."""
@@ -128,41 +99,40 @@ class EntryJudge:
         kinked = agree & (self.jumps > c.allowed) & (bent > BENT)
         self._look_again(np.flatnonzero(kinked), bent, budget)
         by_bar = agree & (c.error > c.allowed / 2)
-        self._look_again(np.flatnonzero(by_bar), excused, budget, sharper=True)
+        self._look_again(np.flatnonzero(by_bar), excused, budget, WIDER)
 
     def _look_again(
-        self, rows: Array, doubt: Floats, budget: int, *, sharper: bool = False
+        self, rows: Array, doubt: Floats, budget: int, second: float | None = None
     ) -> None:
         """Examine the most doubtful of some entries; where that finds something, all of them."""
         found = False
         for looks, row in enumerate(rows[np.argsort(-doubt[rows], kind="stable")].tolist()):
-            spare = budget - self.evaluator.nfev
+            spare = budget - self.problem.evaluator.nfev
             if not found and (looks >= 2 or spare < 6):
                 break
-            limit = MAX_RUNGS if found else spare // 2
-            verdict = self.examine(row, limit, sharper=sharper)
-            found |= verdict is Verdict.WRONG or (verdict is Verdict.KINK and not sharper)
+            verdict = self.examine(row, MAX_RUNGS if found else spare // 2, second)
+            found |= verdict is Verdict.WRONG or (verdict is Verdict.KINK and second is None)
 
     def two_calls(self, rows: slice) -> Array:
         """Take one central difference for each of some entries; return which of them fit."""
-        x, steps, c = self.x[rows], self.steps[rows], self.checked
+        x, steps, c, problem = self.x[rows], self.steps[rows], self.checked, self.problem
         self.points[rows, 0], self.points[rows, 1] = moved(x, steps), moved(x, -steps)
         nudges: list[Nudge] = [
             ((self.array, index, point),)
             for index, pair in zip(c.index[rows].tolist(), self.points[rows], strict=True)
             for point in pair
         ]
-        self.losses[rows] = np.reshape(self.evaluator(nudges), (-1, 2))
+        evaluator, a = problem.evaluator, self.analytic[rows]
+        self.losses[rows] = np.reshape(evaluator(nudges), (-1, 2))
         up, down = self.points[rows, 0].astype(float) - x, x - self.points[rows, 1].astype(float)
         with np.errstate(invalid="ignore", over="ignore"):
-            forward = (self.losses[rows, 0] - self.evaluator.at_x0) / up
-            backward = (self.evaluator.at_x0 - self.losses[rows, 1]) / down
+            forward = (self.losses[rows, 0] - evaluator.at_x0) / up
+            backward = (evaluator.at_x0 - self.losses[rows, 1]) / down
             numerical = central(forward, backward, up, down)
             self.jumps[rows] = np.abs(forward - backward) / 2
-            rounding = self.evaluator.eps * np.abs(self.losses[rows]).max(axis=1) / 3
-            bar = ROUND_OFF * np.maximum(self.noise, rounding) / ((up + down) / 2)
-            a = self.analytic[rows]
-            allowed = self.atol[rows] + self.rtol * np.maximum(np.abs(a), np.abs(numerical))
+            rounding = evaluator.eps * np.abs(self.losses[rows]).max(axis=1) / 3
+            bar = ROUND_OFF * np.maximum(problem.noise, rounding) / ((up + down) / 2)
+            allowed = self.atol[rows] + problem.rtol * np.maximum(np.abs(a), np.abs(numerical))
             difference = np.abs(a - numerical)
             # An infinite slope would make the allowed difference infinite as well.
             fits: Array = (difference <= allowed + bar) & np.isfinite(a) & np.isfinite(numerical)
@@ -171,27 +141,27 @@ class EntryJudge:
         c.verdict[rows] = np.where(fits, Verdict.AGREE, Verdict.UNRESOLVED)
         return fits
 
-    def examine(self, row: int, limit: int = MAX_RUNGS, *, sharper: bool = False) -> Verdict:
+    def examine(self, row: int, limit: int = MAX_RUNGS, second: float | None = None) -> Verdict:
         """Look at one entry, after its two calls, at more steps until its verdict is settled."""
-        c = self.checked
+        c, problem = self.checked, self.problem
         ladder = self.ladders.pop(row, None) or self._ladder(row)
-        claim = Claim(float(self.analytic[row]), self.rtol, float(self.atol[row]))
-        fixed = self.step is not None
-        judged = examine(
-            claim,
-            ladder,
-            float(self.around[row]),
-            len(ladder.rungs) + limit,
-            sharper=sharper,
-            kinks=self.kinks and not fixed,
-            fixed=fixed,
+        claim = Claim(
+            float(self.analytic[row]), problem.rtol, float(self.atol[row]), float(self.around[row])
         )
+        if problem.step is not None:
+            fixed = ladder.fixed()
+            judged = judge(claim, ladder, fixed) if fixed else None
+        else:
+            second = self._second(claim, ladder) if second is None else second
+            judged = examine(claim, ladder, len(ladder.rungs) + limit, second)
         if judged is None:
             c.numerical[row], c.error[row], c.allowed[row] = np.nan, np.inf, np.inf
             c.verdict[row] = Verdict.UNRESOLVED
             c.reason[row] = Reason.NOISE if ladder.rungs else Reason.DOMAIN
             return Verdict.UNRESOLVED
         verdict, reason, slope, allowed = judged
+        if verdict in (Verdict.WRONG, Verdict.UNRESOLVED):
+            ladder.repeat()
         self.kinks |= verdict is Verdict.KINK
         if verdict is Verdict.UNRESOLVED and limit < MAX_RUNGS:
             return verdict  # the ladder was cut short: what the two calls said stands
@@ -201,12 +171,21 @@ class EntryJudge:
         c.numerical[row], c.error[row] = slope.value, error
         c.allowed[row] = allowed + error
         c.verdict[row], c.reason[row] = verdict, reason
-        if verdict is Verdict.AGREE and not fixed:
+        if verdict is Verdict.AGREE and problem.step is None:
             self.ladders[row] = ladder
             # The rung that alone would have been right, with room to spare for truncation.
             fit = min(ladder.rungs.values(), key=lambda r: 8 * abs(r.slope - slope.value) + r.bar)
             self.steps[row] = fit.step
         return verdict
+
+    def _second(self, claim: Claim, ladder: Ladder) -> float:
+        """Return the exponent of the second step: among kinks, the closest at once."""
+        if self.kinks and (first := ladder.rungs.get(0.0)):
+            jump = abs(first.jump) / 2
+            gap = abs(claim.slope - first.slope) - claim.allowed(first.slope) - first.bar
+            if jump > first.bar and gap <= jump:  # a kink would explain it
+                return ladder.nearest(jump / 4)
+        return CLOSER
 
     def _ladder(self, row: int) -> Ladder:
         """Return a ladder that begins with the two calls of an entry."""
@@ -215,7 +194,8 @@ class EntryJudge:
             (float(p) - x, float(f))
             for p, f in zip(self.points[row], self.losses[row], strict=True)
         )
-        line = entry_line(self.evaluator, self.array, int(self.checked.index[row]))
-        ladder = Ladder(line, self.evaluator, self.noise, (up[0] - down[0]) / 2)
+        problem = self.problem
+        line = entry_line(problem.evaluator, self.array, int(self.checked.index[row]))
+        ladder = Ladder(line, problem.evaluator, problem.noise, (up[0] - down[0]) / 2)
         ladder.add(0.0, up, down)
         return ladder

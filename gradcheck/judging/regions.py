@@ -68,56 +68,44 @@ class Region(NamedTuple):
         length = len(self.spans[axis])
         return self.cut(axis, 0, length // 2), self.cut(axis, length // 2, length)
 
-    def pieces(self, axis: int | None = None) -> Iterator[tuple[int, Any, Any]]:
-        """Yield each array, where in it (when flat) some entries lie, and their ramp along an axis.
+    def pieces(self) -> Iterator[tuple[int, Any]]:
+        """Yield each array and where in it, when flat, `PIECE` entries or fewer lie."""
+        for k in self.arrays:
+            part = self if len(self.arrays) == 1 else Region.of(self.shapes, k, k + 1)
+            width = len(Region.of(self.shapes, k, k + 1).columns)
+            for left in range(0, len(part.columns), PIECE):
+                columns = part.columns[left : left + PIECE]
+                height = PIECE // len(columns)
+                for top in range(0, len(part.rows), height):
+                    rows = part.rows[top : top + height]
+                    if len(rows) == 1 or len(columns) == width:
+                        first, last = rows[0] * width + columns[0], rows[-1] * width + columns[-1]
+                        yield k, slice(first, last + 1)
+                    else:
+                        yield k, np.add.outer(np.array(rows) * width, np.array(columns)).ravel()
 
-        The ramp rises from 0.5 to 1.5. It never vanishes: where nothing is, the ratio is 0.
+    def ramp(self, axis: int, k: int, where: Any) -> Any:
+        """Return what rises along an axis from 0.5 to 1.5, at a piece: where nothing is, it is 0.
+
+        So a ratio of 0 is that of no place.
         """
-
-        def ramp(start: int, stop: int) -> Any:
-            last = max(len(self.spans[axis or 0]) - 1, 1)
-            return 1.0 if axis is None else 0.5 + np.arange(start, stop) / last
-
-        if len(self.arrays) > 1:
-            for i, k in enumerate(self.arrays):
-                for piece in Region.of(self.shapes, k, k + 1).pieces():
-                    yield *piece[:2], ramp(i, i + 1)
-            return
-        (k,) = self.arrays
         width = len(Region.of(self.shapes, k, k + 1).columns)
-        for left in range(0, len(self.columns), PIECE):
-            columns = self.columns[left : left + PIECE]
-            height = PIECE // len(columns)
-            for top in range(0, len(self.rows), height):
-                rows = self.rows[top : top + height]
-                where: Any = slice(rows[0] * width + columns[0], rows[-1] * width + columns[-1] + 1)
-                if len(rows) > 1 and len(columns) < width:
-                    where = np.add.outer(np.array(rows) * width, np.array(columns)).ravel()
-                if axis == ROWS:
-                    yield k, where, np.repeat(ramp(top, top + len(rows)), len(columns))
-                elif axis == COLUMNS:
-                    yield k, where, np.tile(ramp(left, left + len(columns)), len(rows))
-                else:
-                    yield k, where, 1.0
+        index = np.arange(where.start, where.stop) if isinstance(where, slice) else where
+        place, span = (k, index // width, index % width)[axis], self.spans[axis]
+        return 0.5 + (place - span.start) / max(len(span) - 1, 1)
 
     def name(self, names: Sequence[str]) -> str:
-        """Say where it lies: ``W1, b1``, ``W2, row 3``, ``W2[3, 0:10]``."""
+        """Say where it lies: ``W1, b1``, ``W2[3, :]``, ``W2[3, 0:10]``, ``K[:, flat 3:7]``."""
         name = ", ".join(names[k] for k in self.arrays) or "the parameters"
-        if self.whole:
-            return name
         whole = Region.of(self.shapes, self.arrays.start, self.arrays.stop)
+        if self == whole:
+            return name
         rows, columns = (
-            f"{span.start}" if len(span) == 1 else f"{span.start}:{span.stop}"
-            for span in (self.rows, self.columns)
+            ":" if span == full else f"{span.start}:{span.stop}" if len(span) > 1 else f"{span[0]}"
+            for span, full in ((self.rows, whole.rows), (self.columns, whole.columns))
         )
         dimensions = len(self.shapes[self.arrays.start])
         if dimensions < 2:
             return f"{name}[{columns}]"
-        if dimensions == 2 and self.columns == whole.columns:
-            return f"{name}, row{'s' * (len(self.rows) > 1)} {rows}"
-        if dimensions == 2 and self.rows == whole.rows:
-            return f"{name}, column{'s' * (len(self.columns) > 1)} {columns}"
-        if dimensions == 2:
-            return f"{name}[{rows}, {columns}]"
-        inner = "" if self.columns == whole.columns else f", flat [{columns}]"
-        return f"{name}[{rows}]{inner}"
+        flat = "flat " if dimensions > 2 and columns != ":" else ""
+        return f"{name}[{rows}, {flat}{columns}]"

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.judging.directions import Direction, Problem, Residual
+from gradcheck.judging.directions import Direction, Residual
 from gradcheck.judging.entries import SPARE, EntryJudge
+from gradcheck.judging.judge import Problem
 from gradcheck.judging.regions import Region
-from gradcheck.judging.table import BLIND, CheckedArray, Judged, Verdict
-from gradcheck.measuring.loss import Evaluator
+from gradcheck.judging.table import BLIND, CheckedArray, Judged, SearchStep, Verdict
 from gradcheck.measuring.noise import random_numbers
 from gradcheck.measuring.parameters import Array
 
@@ -57,13 +57,17 @@ class Sight(NamedTuple):
 class Looked:
     """The entries that were looked at one by one, each at most once, and what else was decided."""
 
-    def __init__(
-        self, problem: Problem, analytic: Sequence[Array], rng: np.random.Generator, limit: int
-    ) -> None:
-        self.problem, self.analytic, self.rng, self.limit = problem, analytic, rng, limit
+    def __init__(self, problem: Problem, rng: np.random.Generator, limit: int) -> None:
+        self.problem, self.rng, self.limit = problem, rng, limit
         self.shapes = problem.evaluator.parameters.shapes
         self.names = problem.evaluator.parameters.names
-        self.open = [np.isfinite(a) for a in analytic]
+        self.open = [np.isfinite(a) for a in problem.gradient]
+        finite = [
+            a if np.all(known) else np.where(known, a, 0)
+            for a, known in zip(problem.gradient, self.open, strict=True)
+        ]
+        self.along = problem._replace(gradient=finite)  # what directions are held against
+        self.trace: list[SearchStep] = []
         self.checked: list[CheckedArray] = []
         self.remarks: list[Remark] = []
         self.found = 0  # wrong entries; a region that is wrong throughout counts as one
@@ -81,11 +85,7 @@ class Looked:
 
     def look(self, k: int, index: Array, count: int = 1 << 30, share: float = 1.0) -> int:
         """Judge some entries to the end; return how many are wrong, of which `count` count."""
-        evaluator, noise = self.problem.evaluator, self.problem.noise
-        tolerances = {"rtol": self.problem.rtol, "atol": self.problem.atol}
-        judge = EntryJudge(
-            evaluator, k, self.analytic[k], noise, **tolerances, index=index, share=share
-        )
+        evaluator, judge = self.problem.evaluator, EntryJudge(self.problem, k, index, share)
         judge.check_all()
         if LEAF * count > index.size and index.size < CHUNK:  # no sample
             judge.look_twice(evaluator.nfev + SPARE)
@@ -100,7 +100,7 @@ class Looked:
         """Return some open entries of a region of one array by chance, or all if they are few."""
         (k,) = region.arrays
         within = np.zeros(self.open[k].size, dtype=bool)
-        for _, where, _ in region.pieces():
+        for _, where in region.pieces():
             within[where] = True
         index = np.flatnonzero(within & self.open[k])
         return index if index.size <= size else np.sort(self.rng.choice(index, size, replace=False))
@@ -108,7 +108,7 @@ class Looked:
     def settle(self, region: Region, remark: Remark) -> None:
         """Take a region out of all later directions, and say why."""
         self.remarks.append(remark)
-        for k, where, _ in region.pieces():
+        for k, where in region.pieces():
             self.open[k][where] = False
 
     def give_way(self, k: int, off: float) -> None:
@@ -221,7 +221,7 @@ class Descent(NamedTuple):
 
 def look_along(looked: Looked, region: Region, step: float) -> Sight:
     """Draw a new direction through a region, and follow what is wrong along it."""
-    direction = Direction(looked.problem, region, looked.open, looked.rng)
+    direction = Direction(looked.along, region, looked.open, looked.rng, looked.trace)
     if not any(np.any(d) for d in direction.weights):
         return Sight(False)
     residual = direction.measure(step)
@@ -231,6 +231,7 @@ def look_along(looked: Looked, region: Region, step: float) -> Sight:
         if Descent(direction, looked).follow(region, residual):
             return Sight(True, residual.step)
         if residual.loud:
+            direction.ladder.repeat()
             return Sight(None, residual.step, abs(residual.value))
     seen = residual.certain + abs(residual.value)
     sharp = {k: direction.relative(k, seen) for k in region.arrays}
@@ -239,26 +240,14 @@ def look_along(looked: Looked, region: Region, step: float) -> Sight:
     return Sight(None if blurred else False, residual.step, 0.0, sharp, frozenset(signs))
 
 
-def check_directions(
-    evaluator: Evaluator,
-    analytic: Sequence[Array],
-    noise: float,
-    *,
-    rtol: float,
-    atol: float,
-    rng: Any,
-    max_wrong: int,
-    typical: Sequence[float],
-) -> Judged:
+def check_directions(problem: Problem, rng: Any, max_wrong: int) -> Judged:
     """Draw directions until two in a row are clean; search wherever one is not.
 
     Then each array that they saw too blurred gets a direction of its own; and where directions
     cannot judge, at kinks, at edges and where no entry explains them, its entries are looked at.
     """
-    finite = [a if np.all(np.isfinite(a)) else np.where(np.isfinite(a), a, 0) for a in analytic]
-    problem = Problem(evaluator, finite, noise, rtol, atol, typical, [])
-    looked = Looked(problem, analytic, random_numbers(rng), max_wrong)
-    arrays, sights = range(len(analytic)), [Sight(None)]
+    looked = Looked(problem, random_numbers(rng), max_wrong)
+    arrays, sights = range(len(problem.gradient)), [Sight(None)]
 
     def look(first: int, last: int) -> bool | None:
         region = Region.of(looked.shapes, first, last)
@@ -317,5 +306,5 @@ def _judged(looked: Looked, sights: Sequence[Sight], notes: list[str]) -> Judged
         looked.room and all(remark.complete for remark in looked.remarks),
         all(remark.explained for remark in looked.remarks),
         notes,
-        looked.problem.trace,
+        looked.trace,
     )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck.measuring.loss import Evaluator, warnings_once
+from gradcheck.measuring.misuse import positive
 from gradcheck.measuring.noise import estimate_noise
 from gradcheck.measuring.parameters import Parameters
 from gradcheck.measuring.slopes import (
@@ -17,7 +18,6 @@ from gradcheck.measuring.slopes import (
     Line,
     direction_line,
     entry_line,
-    positive,
     rounding,
     typical_sizes,
 )

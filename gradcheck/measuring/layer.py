@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.measuring.loss import CHANCE, short
-from gradcheck.measuring.noise import random_numbers
-from gradcheck.measuring.parameters import (
-    Array,
-    Parameters,
-    converted,
-    is_floating,
-    leaves,
-    rebuild,
+from gradcheck.measuring.misuse import (
+    pair_of,
+    refuse_chance,
+    refuse_none,
+    refuse_uncallable,
+    short,
 )
+from gradcheck.measuring.noise import random_numbers
+from gradcheck.measuring.parameters import Array, Parameters
 from gradcheck.measuring.slopes import typical_sizes
+from gradcheck.measuring.structures import converted, is_floating, leaves, rebuild
 
 LARGE = -1000.0  # times an upstream gradient: what is clipped, squared or made positive shows
 LINEAR = 0.01  # of the largest slope: what is off by less is left to the slopes of the loss
@@ -52,16 +52,11 @@ class WeightedOutput:
         """Return the output and, if there is one, the cache."""
         arguments = self.arguments(*arrays)
         returned = self.forward(**arguments) if self.keywords else self.forward(*arguments.values())
-        if returned is None:
-            raise TypeError("`forward` returned None: is its `return` missing?")
+        refuse_none("forward", returned)
         if not self.cache:
             return returned, None
-        if not (isinstance(returned, (tuple, list)) and len(returned) == 2):
-            raise TypeError(
-                f"`forward` returned {short(returned)}, but `cache=True` means that it returns a "
-                "pair: the output, and what `backward(upstream, cache)` needs."
-            )
-        return returned[0], returned[1]
+        parts = "the output, and what `backward(upstream, cache)` needs"
+        return pair_of("forward", returned, "cache=True", parts)
 
     def __call__(self, *arrays: Mapping[str, Any]) -> Any:
         """Return the loss."""
@@ -123,12 +118,8 @@ class Layer:
         arrays = self.parameters.tree if arrays is None else arrays
         self.output, self.cache = self.loss.run(arrays, self.passed_on)
         self.fresh = True
-        self._refuse_changes("forward")
+        self.parameters.refuse_changed("forward")
         return list(floats_of(self.output).values())
-
-    def _refuse_changes(self, who: str) -> None:
-        if name := self.parameters.changed():
-            raise ValueError(f"`{who}` changes its input in place ({name}): let it work on a copy.")
 
     def back(self, upstream: Sequence[Array], *, anew: bool = True) -> list[Array]:
         """Return what the back-pass makes of an upstream gradient; if `anew`, of a new cache."""
@@ -147,7 +138,7 @@ class Layer:
                 "`backward` changes the upstream gradient in place: let it work on a copy, for "
                 "that array belongs to the layer above."
             )
-        self._refuse_changes("backward")
+        self.parameters.refuse_changed("backward")
         slopes = self._by_name(returned)
         return self.parameters.match(slopes, "backward")
 
@@ -167,7 +158,7 @@ class Layer:
         slopes, tree = self._by_input(returned), self.parameters.tree
         none = [top for top, slope in slopes.items() if slope is None]
         if len(none) == len(slopes):
-            raise TypeError("`backward` returned None: is its `return` missing?")
+            refuse_none("backward", None)
         known = tree | self.passed_on
         checked = {
             name: known[name]
@@ -215,10 +206,9 @@ class Layer:
         bent = self._differing(found, expected, LARGE)
         if not bent:
             return {}
-        if name := next(iter(self._differing(self.back(upstream), slopes, 1.0)), None):
-            raise ValueError(
-                f"`backward` gave two values at the same point for {name}: fix the seed {CHANCE}."
-            )
+        again = zip(self.parameters.names, self.back(upstream), slopes, strict=True)
+        for name, a, b in again:
+            refuse_chance("backward", a, b, float(np.finfo(a.dtype).eps), lambda _, n=name: n)
         large = [LARGE * u for u in upstream]
         scaled, growth = self.back(large), {}
         for name in bent:
@@ -290,8 +280,7 @@ def _refuse_call(
     called: str, function: Any, inputs: Mapping[str, Any], keywords: bool, cache: bool
 ) -> None:
     """Say what does not fit where a function cannot be called as it will be."""
-    if not callable(function):
-        raise TypeError(f"`{called}` is {short(function)}, not callable: pass the function itself.")
+    refuse_uncallable(called, function)
     first = ["upstream"] if called == "backward" else []
     given = [*first, "cache"] if cache else first
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 import zlib
@@ -11,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.measuring.parameters import Array, Nudge, Parameters, leaves
-
-CHANCE = "of its dropout or shuffling, or clear what an earlier call has left behind"
+from gradcheck.measuring.misuse import refuse_chance, refuse_none, refuse_uncallable, short
+from gradcheck.measuring.parameters import Array, Nudge, Parameters, changed_in_place
+from gradcheck.measuring.structures import leaves
 
 
 class Loss:
@@ -36,7 +37,7 @@ class Loss:
             loss = float(self.fun(self.parameters.tree, *self.args))
             for array, where, values in nudge:
                 if type(where) is not int and not np.array_equal(flats[array][where], values):
-                    raise _in_place(self.parameters.names[array])
+                    raise changed_in_place("fun", self.parameters.names[array])
             return loss
         except Exception as error:
             error.add_note(f"gradcheck: raised by `fun` {self._place(nudge)}")
@@ -47,20 +48,19 @@ class Loss:
 
     def on_a_copy(self, nudge: Nudge) -> float:
         """Do the same to a copy of the parameters: threads must not see each other's nudges."""
-        return Loss(self.fun, self.parameters.copy(), self.args)(nudge)
+        return Loss(self.fun, copy.copy(self.parameters), self.args)(nudge)
 
     def _place(self, nudge: Nudge) -> str:
         if not nudge:
             return "at `x0`"
+        names, x0 = self.parameters.names, self.parameters.x0
         array, where, value = nudge[0]
-        if np.ndim(value):
-            moved = [self.parameters.names[k] or "the parameters" for k, _, _ in nudge]
-            x0 = self.parameters.x0
-            size = max(np.max(np.abs(v - x0[k][at]), initial=0.0) for k, at, v in nudge)
-            return f"at a step of up to {size:.2g} along a direction in {', '.join(moved)}"
-        before = self.parameters.x0[array][where]
-        name = self.parameters.entry_name(array, where)
-        return f"with {name} = {value:.17g}, a step of {value - before:.2g}"
+        if type(where) is int:
+            before, name = x0[array][where], self.parameters.entry_name(array, where)
+            return f"with {name} = {value:.17g}, a step of {value - before:.2g}"
+        size = max(np.max(np.abs(v - x0[k][at]), initial=0.0) for k, at, v in nudge)
+        moved = dict.fromkeys(names[k] or "the parameters" for k, _, _ in nudge)
+        return f"at a step of up to {size:.2g} along a direction in {', '.join(moved)}"
 
 
 class Evaluator:
@@ -77,13 +77,11 @@ class Evaluator:
     def __init__(
         self, fun: Callable[..., Any], parameters: Parameters, args: Sequence[Any]
     ) -> None:
-        if not callable(fun):
-            raise TypeError(f"`fun` is {short(fun)}, not callable: pass the function itself.")
+        refuse_uncallable("fun", fun)
         if not isinstance(args, (tuple, list)):
             raise TypeError(f"`args` is {short(args)}: pass a tuple, such as `args=(X, y)`.")
         self.parameters, self.args = parameters, args
-        self.nfev = 0
-        self.other_noise = 0.0
+        self.nfev, self.other_noise = 0, 0.0
         self.on_call: Callable[[int], None] = lambda _: None
         self.share: Callable[[Loss, Iterable[Nudge]], Iterable[float]] = map
         self._fingerprints = _fingerprints(args)
@@ -96,7 +94,7 @@ class Evaluator:
         # A longer float than Python's is rounded to one.
         eps = float(np.finfo(kind).eps) if np.issubdtype(kind, np.floating) else 0.0
         self.eps = max(eps, 2.0**-52)
-        self.refuse_changed_input()
+        parameters.refuse_changed("fun")
         self.loss = Loss(fun, parameters, args)
         self.at_x0 = float(first)
         if not np.isfinite(self.at_x0):
@@ -107,24 +105,12 @@ class Evaluator:
         second = self.loss()
         self.nfev = 2
         self.refuse_changed_args("fun")
-        self.refuse_chance(self.at_x0, second)
+        self.refuse_chance([self.at_x0], [second])
 
-    def refuse_chance(self, first: Any, second: Any) -> None:
-        """Make sure that two calls at the same points gave the same; not all chance shows at once.
-
-        Sums that threads add up in another order differ in the last digits: that is round-off.
-        """
-        first, second = np.atleast_1d(first), np.atleast_1d(second)
-        room = 100 * self.eps * np.maximum(np.abs(first), abs(self.at_x0))
-        with np.errstate(invalid="ignore"):
-            differ = ~((np.abs(first - second) <= room) | (first == second))
-        differ &= ~(np.isnan(first) & np.isnan(second))
-        if np.any(differ):
-            i = int(np.argmax(differ))
-            raise ValueError(
-                f"`fun` gave two values at the same point, {float(first[i])!r} and "
-                f"{float(second[i])!r}: fix the seed {CHANCE}."
-            )
+    def refuse_chance(self, first: Sequence[float], second: Sequence[float]) -> None:
+        """Make sure that two calls at the same points gave the same; chance may show late."""
+        at = [self.at_x0]
+        refuse_chance("fun", [*at, *first], [*at, *second], self.eps)
 
     def __call__(self, nudges: Iterable[Nudge]) -> list[float]:
         """Return the loss at each nudge, in order; one worker takes them as they are made."""
@@ -142,14 +128,9 @@ class Evaluator:
             )
         return losses
 
-    def refuse_changed_input(self) -> None:
-        """Make sure that `fun` has left the parameters alone."""
-        if name := self.parameters.changed():
-            raise _in_place(name)
-
     def finish(self) -> None:
         """Make sure that `fun` has left all of its input alone."""
-        self.refuse_changed_input()
+        self.parameters.refuse_changed("fun")
         self.refuse_changed_args("fun` or `grad")
 
     def refuse_changed_args(self, who: str) -> None:
@@ -167,34 +148,17 @@ def analytic_values(grad: Any, evaluator: Evaluator) -> list[Array]:
     parameters = evaluator.parameters
     if not callable(grad):
         return parameters.match(grad, "grad")
-    values, again = (_call_gradient(grad, evaluator) for _ in range(2))
+    calls = []
+    for _ in range(2):
+        values = grad(parameters.tree, *evaluator.args)
+        refuse_none("grad", values)
+        calls.append(parameters.match(values, "grad"))
+        parameters.refuse_changed("grad")
     evaluator.refuse_changed_args("grad")
-    for k, (first, second) in enumerate(zip(values, again, strict=True)):
-        # Sums that threads add up in another order differ in the last digits: that is round-off.
-        with np.errstate(invalid="ignore"):
-            largest = np.max(np.abs(first), initial=0.0)
-            differs = np.abs(first - second) > 1e3 * np.finfo(first.dtype).eps * largest
-        if np.any(differs):
-            i = int(np.argmax(differs))
-            both = f"{short(first[i])} and {short(second[i])}"
-            raise ValueError(
-                f"`grad` gave two values at the same point, {both} for "
-                f"{parameters.entry_name(k, i)}: fix the seed {CHANCE}."
-            )
-    return values
-
-
-def _call_gradient(grad: Callable[..., Any], evaluator: Evaluator) -> list[Array]:
-    parameters = evaluator.parameters
-    values = grad(parameters.tree, *evaluator.args)
-    if values is None:
-        raise TypeError("`grad` returned None: is its `return` missing?")
-    flats = parameters.match(values, "grad")
-    if name := parameters.changed():
-        raise ValueError(
-            f"`grad` changes its input in place ({name}): let it work on a copy of the parameters."
-        )
-    return flats
+    for k, (first, second) in enumerate(zip(*calls, strict=True)):
+        eps = float(np.finfo(first.dtype).eps)
+        refuse_chance("grad", first, second, eps, lambda i, k=k: parameters.entry_name(k, i))
+    return calls[0]
 
 
 @contextmanager
@@ -218,13 +182,6 @@ def warnings_once() -> Iterator[None]:
             warnings.warn_explicit(*warning)
 
 
-def _in_place(name: str) -> ValueError:
-    return ValueError(
-        f"`fun` changes its input in place ({name or 'the array'}): let it work on a copy, for "
-        "nudging one entry must not move the others."
-    )
-
-
 def _fingerprints(args: Sequence[Any]) -> dict[str, int]:
     """Return a checksum of each array: cheap, and no copy of the data is kept."""
     return {
@@ -236,29 +193,21 @@ def _fingerprints(args: Sequence[Any]) -> dict[str, int]:
 
 def _one_real_number(value: Any) -> np.dtype[Any]:
     """Return the type of what `fun` returned; say what to do where that is no real number."""
-    if value is None:
-        raise TypeError("`fun` returned None: is its `return` missing?")
+    refuse_none("fun", value)
+    what, advice = short(value), "return a float"
+    kind = np.dtype(object) if isinstance(value, (tuple, list, dict)) else np.asarray(value).dtype
     if isinstance(value, (tuple, list, dict)):
+        what = f"a {type(value).__name__}"
         advice = "return the loss alone; if it comes with its gradient, pass `grad=True`"
-        raise TypeError(f"`fun` returned a {type(value).__name__}, not one real number: {advice}.")
-    kind = np.asarray(value).dtype
-    if np.ndim(value):
-        what = f"{short(value)} of shape {np.shape(value)}"
+    elif np.ndim(value):
+        what += f" of shape {np.shape(value)}"
         advice = "a function that returns arrays is checked by `check_backward`"
         if np.size(value) == 1:
             advice = f"return its only entry, with `.item()`; {advice}"
-    elif np.issubdtype(kind, np.complexfloating):
-        what, advice = short(value), "return its real part, if the rest is 0"
+    elif kind.kind == "c":
+        advice = "return its real part, if the rest is 0"
     elif kind.kind == "b":
-        what, advice = short(value), "a truth value has no slope"
-    elif not np.issubdtype(kind, np.number):
-        what, advice = short(value), "return a float"
-    else:
+        advice = "a truth value has no slope"
+    elif np.issubdtype(kind, np.number):
         return kind
     raise TypeError(f"`fun` returned {what}, not one real number: {advice}.")
-
-
-def short(value: Any) -> str:
-    """Return a value as a sentence can hold it."""
-    text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= 60 else f"a {type(value).__name__}"

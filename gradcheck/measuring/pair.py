@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from gradcheck.measuring.loss import short
+from gradcheck.measuring.misuse import pair_of, refuse_uncallable
 
 
 def taken_apart(fun: Callable[..., Any], grad: Any) -> tuple[Callable[..., Any], Any]:
@@ -30,19 +30,13 @@ class Pair:
     """
 
     def __init__(self, fun: Callable[..., Any]) -> None:
-        if not callable(fun):
-            raise TypeError(f"`fun` is {short(fun)}, not callable: pass the function itself.")
+        refuse_uncallable("fun", fun)
         self.fun, self.kept, self.room = fun, list[Any](), 2
 
     def __call__(self, x: Any, *args: Any) -> Any:
         """Return the loss."""
         pair = self.fun(x, *args)
-        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
-            raise TypeError(
-                f"`fun` returned {short(pair)}, but `grad=True` means that it returns a pair: "
-                "the loss and its gradient."
-            )
-        loss, gradient = pair
+        loss, gradient = pair_of("fun", pair, "grad=True", "the loss and its gradient")
         if self.room:
             self.room -= 1
             self.kept.append(copy.deepcopy(gradient))  # the next call may fill the same arrays

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gradcheck.measuring.structures import converted, leaves, rebuild
 
 Array = NDArray[Any]
 Nudge = tuple[tuple[int, Any, Any], ...]
@@ -42,14 +43,12 @@ class Parameters:
         plain = isinstance(x0, list) or type(x0) is tuple
         if plain and all(isinstance(v, (int, float, np.number)) for v in x0):
             x0 = np.array(x0)  # a row of numbers is meant as one array, as in SciPy
-        self._leaves: dict[str, Array] = {}
-        for name, leaf in leaves(x0):
-            if name in self._leaves:
-                raise ValueError(f"Two arrays of `x0` are called {name}: rename one of their keys.")
-            array = _real_array(leaf, "x0", name)
-            self._leaves[name] = converted(array, dtype)
+        found = list(leaves(x0))
+        _refuse_twice("x0", [name for name, _ in found])
+        self._leaves = {n: converted(_real_array(leaf, "x0", n), dtype) for n, leaf in found}
+        for name, array in self._leaves.items():
             if not np.all(np.isfinite(array)):
-                place = "`x0`" + (f" at {name}" if name else "")
+                place = _place("x0", name)
                 raise ValueError(f"{place} holds NaN or infinity: start from finite parameters.")
         self.size = sum(array.size for array in self._leaves.values())
         if not self.size:
@@ -59,36 +58,18 @@ class Parameters:
         self.shapes = [array.shape for array in self._leaves.values()]
         self._shapes = shapes
         if shapes is not None:
-            self.names, self.shapes = self._inside(shapes)
+            if self.names != [""]:
+                raise ValueError(
+                    "`shapes` is for one flat `x0`; the arrays of this one have names."
+                )
+            self.names = [str(name) for name in shapes]
+            self.shapes = _inside(shapes, self.size)
         self.flats = self._cut([array.reshape(-1) for array in self._leaves.values()])
         self.x0 = [flat.copy() for flat in self.flats]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the structure alone: `flats` of an unpickled copy must be views into its tree."""
+        """Copy or pickle the structure alone: `flats` of a copy must be views into its own tree."""
         return Parameters, (self.tree, self._shapes)
-
-    def copy(self) -> Parameters:
-        """Return a copy that can be nudged by itself."""
-        return Parameters(self.tree, self._shapes)
-
-    def _inside(self, shapes: Any) -> tuple[list[str], list[tuple[int, ...]]]:
-        """Return the names and shapes of the arrays that lie in a flat vector."""
-        if list(self._leaves) != [""]:
-            raise ValueError("`shapes` is for one flat `x0`; the arrays of this one have names.")
-        names, found = [str(name) for name in shapes], []
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"Two arrays of `shapes` are called {twice[0]}: rename one of them.")
-        for name, shape in shapes.items():
-            sides = shape if isinstance(shape, (tuple, list)) else (shape,)
-            if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in sides):
-                raise ValueError(
-                    f"`shapes` at {name} is {shape!r}: pass whole numbers, as in (25, 64)."
-                )
-            found.append(tuple(int(n) for n in sides))
-        total = sum(map(math.prod, found))
-        if total != self.size:
-            raise ValueError(f"`shapes` add up to {total:,} numbers, but `x0` has {self.size:,}.")
-        return names, found
 
     def _cut(self, flats: list[Array]) -> list[Array]:
         """Cut a flat vector into views of the arrays that lie in it."""
@@ -109,10 +90,9 @@ class Parameters:
         for name, leaf in self._leaves.items():
             array = _real_array(found[name], argument, name)
             if array.shape != leaf.shape:
-                place = f"`{argument}`" + (f" at {name}" if name else "")
                 raise ValueError(
-                    f"{place} has shape {array.shape}, but `x0` has shape {leaf.shape} there: "
-                    "give both the same shape, one number for each parameter."
+                    f"{_place(argument, name)} has shape {array.shape}, but `x0` has shape "
+                    f"{leaf.shape} there: give both the same shape, one number for each parameter."
                 )
             flats.append(array.reshape(-1))
         return self._cut(flats)
@@ -124,18 +104,18 @@ class Parameters:
                 "a pair of a number and slopes, perhaps the loss and its gradient. Return the "
                 "gradient alone; or pass `grad=True` and a `fun` that returns both."
             )
-        both = (self._leaves, found), (found, self._leaves)
-        missing, extra = ([name for name in one if name not in other] for one, other in both)
-        lists = [
-            f"{what} {', '.join(name or 'a bare array' for name in names)}"
-            for what, names in (("missing", missing), ("not in `x0`:", extra))
-            if names
-        ]
-        kinds = type(values).__name__, type(self.tree).__name__
+        said = []
+        for what, one, other in (
+            ("missing", self._leaves, found),
+            ("not in `x0`:", found, self._leaves),
+        ):
+            if names := [name or "a bare array" for name in one if name not in other]:
+                said.append(f"{what} {', '.join(names)}")
         advice = "Give it the same keys and nesting."
         if isinstance(self.tree, Mapping) and not isinstance(values, Mapping):
-            advice = f"It is a {kinds[0]}, `x0` a {kinds[1]}: give a {kinds[1]} with the same keys."
-        return f"{'; '.join(lists)}. {advice}"
+            kind, own = type(values).__name__, type(self.tree).__name__
+            advice = f"It is a {kind}, `x0` a {own}: give a {own} with the same keys."
+        return f"{'; '.join(said)}. {advice}"
 
     def match_direction(self, values: Any) -> list[Array]:
         """Return flat float64 copies of a direction, which must point somewhere."""
@@ -150,78 +130,47 @@ class Parameters:
         where = ", ".join(str(i) for i in np.unravel_index(index, shape))
         return self.names[array] + (f"[{where}]" if shape else "") or "x"
 
-    def rebuild(self, flats: list[Array]) -> Any:
+    def rebuild(self, flats: Sequence[Array]) -> Any:
         """Return flat arrays in the structure and shapes of `x0`."""
         shaped = (flat.reshape(shape) for flat, shape in zip(flats, self.shapes, strict=True))
-        return rebuild(self.tree, iter(list(shaped)))
+        return rebuild(self.tree, shaped)
 
-    def changed(self) -> str | None:
-        """Return the name of the first array that is no longer what `x0` was, if any."""
+    def refuse_changed(self, who: str) -> None:
+        """Make sure that a function has left the parameters alone."""
         now = dict(leaves(self.tree))
-        replaced = [name for name, array in self._leaves.items() if now.get(name) is not array]
-        changed = (
-            name
-            for name, flat, x0 in zip(self.names, self.flats, self.x0, strict=True)
-            if not np.array_equal(flat, x0)
-        )
-        name = next(iter(replaced), None) if replaced else next(changed, None)
-        return name if name is None else name or "the array"
+        changed = [name for name, array in self._leaves.items() if now.get(name) is not array]
+        if not changed:
+            arrays = zip(self.names, self.flats, self.x0, strict=True)
+            changed = [name for name, flat, x0 in arrays if not np.array_equal(flat, x0)]
+        if changed:
+            raise changed_in_place(who, changed[0])
 
 
-def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each array of a structure with its name, in order."""
-    if isinstance(tree, Mapping):
-        for key, branch in tree.items():
-            yield from leaves(branch, f"{name}.{key}" if name else str(key) or "''")
-    elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        yield from leaves(dict(zip(tree._fields, tree, strict=True)), name)
-    elif isinstance(tree, (list, tuple)):
-        for number, branch in enumerate(tree):
-            yield from leaves(branch, f"{name}[{number}]")
-    else:
-        yield name, tree
+def changed_in_place(who: str, name: str) -> ValueError:
+    """Return what to raise where a function has changed an array that is given to it."""
+    what = name or "the array"
+    return ValueError(f"`{who}` changes its input in place ({what}): let it work on a copy.")
 
 
-def rebuild(tree: Any, arrays: Iterator[Any]) -> Any:
-    """Return the structure of `tree` with its leaves replaced by `arrays`, in order."""
-    if isinstance(tree, Mapping):
-        branches = {key: rebuild(branch, arrays) for key, branch in tree.items()}
-        if type(tree) is dict or not isinstance(tree, dict):
-            return branches
-        same = copy.copy(tree)  # an OrderedDict or defaultdict stays one
-        same.update(branches)
-        return same
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(rebuild(branch, arrays) for branch in tree))
-    if isinstance(tree, tuple):
-        return tuple(rebuild(branch, arrays) for branch in tree)
-    if isinstance(tree, list):
-        return [rebuild(branch, arrays) for branch in tree]
-    return next(arrays)
+def _inside(shapes: Mapping[Any, Any], size: int) -> list[tuple[int, ...]]:
+    """Return the shapes of the arrays that lie in a flat vector."""
+    _refuse_twice("shapes", [str(name) for name in shapes])
+    found = []
+    for name, shape in shapes.items():
+        sides = shape if isinstance(shape, (tuple, list)) else (shape,)
+        if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in sides):
+            advice = "pass whole numbers, as in (25, 64)."
+            raise ValueError(f"`shapes` at {name} is {shape!r}: {advice}")
+        found.append(tuple(int(n) for n in sides))
+    if (total := sum(map(math.prod, found))) != size:
+        raise ValueError(f"`shapes` add up to {total:,} numbers, but `x0` has {size:,}.")
+    return found
 
 
-def converted(tree: Any, dtype: Any) -> Any:
-    """Return a structure with its floating-point arrays in `dtype`; the rest is left as it is."""
-    if dtype is None:
-        return tree
-    found = (leaf for _, leaf in leaves(tree))
-    return rebuild(tree, (x.astype(dtype) if is_floating(x) else x for x in found))
-
-
-def is_floating(leaf: Any) -> bool:
-    """Whether something is an array, or a number of NumPy's, of floating-point type."""
-    return isinstance(leaf, (np.ndarray, np.floating)) and np.issubdtype(leaf.dtype, np.floating)
-
-
-def floating_type(dtype: Any) -> np.dtype[Any] | None:
-    """Return what `dtype` stands for, which must be a floating-point type."""
-    try:
-        kind = None if dtype is None else np.dtype(dtype)
-    except TypeError:
-        kind = np.dtype(object)
-    if kind is None or np.issubdtype(kind, np.floating):
-        return kind
-    raise TypeError(f"`dtype` is {dtype!r}: pass a floating-point type, such as `float`.")
+def _refuse_twice(argument: str, names: Sequence[str]) -> None:
+    if len(set(names)) < len(names):
+        name = max(names, key=names.count)
+        raise ValueError(f"Two arrays of `{argument}` are called {name}: rename one of them.")
 
 
 def _is_pair(values: Any) -> bool:
@@ -232,9 +181,13 @@ def _is_pair(values: Any) -> bool:
     return number and any(np.ndim(leaf) for _, leaf in leaves(values[1]))
 
 
+def _place(argument: str, name: str) -> str:
+    return f"`{argument}`" + (f" at {name}" if name else "")
+
+
 def _real_array(leaf: Any, argument: str, name: str) -> Array:
     """Copy one leaf into a contiguous array of floating-point numbers, or say what it is."""
-    place = f"`{argument}`" + (f" at {name}" if name else "")
+    place = _place(argument, name)
     if isinstance(leaf, np.ma.MaskedArray):
         raise TypeError(f"{place} is a masked array: fill it, or pass its mask in `args`.")
     try:
@@ -243,19 +196,16 @@ def _real_array(leaf: Any, argument: str, name: str) -> Array:
         raise ValueError(f"{place} is no array: its rows differ in length.") from error
     if np.issubdtype(array.dtype, np.floating):
         return array
-    if np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
+    advice = "pass an array of floats, or a dict, list or tuple of such."
+    if array.dtype.kind in "iub":
         if argument != "x0":
             return array.astype(float)
-        advice = (
-            "an integer cannot be nudged: convert it with `.astype(float)`, or pass it in `args`."
-        )
-    elif np.issubdtype(array.dtype, np.complexfloating):
+        advice = "convert it with `.astype(float)`, or pass it in `args`; no integer can be nudged."
+    elif array.dtype.kind == "c":
         advice = "split it into its real and imaginary parts."
     elif array.ndim == 0 and array.dtype == object and leaf is not None:
         advice = (
             'pass the arrays in it, such as `{"W": layer.W, "b": layer.b}`; `fun` can put those '
             "that it gets back in their place."
         )
-    else:
-        advice = "pass an array of floats, or a dict, list or tuple of such."
     raise TypeError(f"{place} has dtype {array.dtype} ({type(leaf).__name__}): {advice}")

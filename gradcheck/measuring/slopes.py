@@ -204,10 +204,6 @@ class Ladder:
             exponent = self._next(best)
         return self.best()
 
-    def confirmed(self, estimate: Estimate) -> bool:
-        """Whether a step below those of the estimate was measured and left it standing."""
-        return bool(self.closer(estimate))
-
     def fixed(self) -> Estimate | None:
         """Return the central difference at the first step as it is, barred by that at twice it."""
         for exponent in (0.0, 0.5):
@@ -223,8 +219,7 @@ class Ladder:
         """Return the smallest exponent at which round-off is still below `bar`."""
         if not 0 < bar < math.inf:
             return self.lowest
-        noise = max(self.noise, self.evaluator.eps * abs(self.evaluator.at_x0) / 3)
-        step = max(ROUND_OFF * noise / bar, TINY)
+        step = max(ROUND_OFF * self.noise / bar, TINY)
         nearest = math.ceil(math.log(step / self.step, RATIO))
         return min(max(nearest, self._floor), self.lowest - 1)
 
@@ -335,16 +330,13 @@ class Ladder:
         return Ladder(self.line, self.evaluator, noise, step, self.rounding)
 
     def repeat(self) -> None:
-        """Call the loss once more at a rung: what gives another value now was drawn by chance."""
-        for exponent in list(self.rungs)[-1:]:
-            before = self.rungs[exponent]
-            again = self.measure(exponent)
-            if again is not None:
-                at = self.evaluator.at_x0
-                self.evaluator.refuse_chance(
-                    at + before.step * np.array([before.slope, before.jump]),
-                    at + again.step * np.array([again.slope, again.jump]),
-                )
+        """Call the loss once more at the last step: if it moves otherwise now, chance moves it."""
+        exponent, before = list(self.rungs.items())[-1]
+        again = self.measure(exponent)
+        if again is not None:
+            at = self.evaluator.at_x0
+            first, second = ([at + r.step * v for v in (r.slope, r.jump)] for r in (before, again))
+            self.evaluator.refuse_chance(first, second)
 
     def add(
         self, exponent: float, up: tuple[float, float], down: tuple[float, float]
@@ -402,11 +394,16 @@ def first_steps(slope: Floats, scale: Floats, noise: float) -> Floats:
     return steps
 
 
-def positive(name: str, value: Any) -> float | None:
-    """Refuse an option that is neither None nor a positive finite number."""
-    if value is None:
-        return None
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not (number and 0 < value < math.inf):
-        raise ValueError(f"`{name}` is {value!r}: pass a positive finite number, or None.")
-    return float(value)
+def ladder_along(
+    evaluator: Evaluator,
+    parts: Iterable[tuple[int, Any, Floats]],
+    gradient: Sequence[Array],
+    noise: float,
+    step: float = 0.0,
+) -> Ladder:
+    """Return the ladder of what a gradient misses along a direction, from a step or larger."""
+    blur = rounding(evaluator, parts)
+    changes = (np.linalg.norm(gradient[k][where] * d) for k, where, d in parts)
+    own = first_steps(np.array([math.hypot(*changes)]), np.ones(1), noise)
+    first = max(step, float(own[0]), REALISED * blur)
+    return Ladder(direction_line(evaluator, parts, gradient), evaluator, noise, first, blur)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
 import warnings
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gradcheck.measuring.loss import Evaluator, Loss, short
+from gradcheck.measuring.loss import Evaluator, Loss
+from gradcheck.measuring.misuse import short
 from gradcheck.measuring.parameters import Nudge
 
 
@@ -33,6 +31,17 @@ def sharing(evaluator: Evaluator, workers: Any) -> Iterator[None]:
     if workers == 1:
         yield
         return
+    with _processes(evaluator, int(workers)):
+        yield
+
+
+@contextmanager
+def _processes(evaluator: Evaluator, workers: int) -> Iterator[None]:
+    """Let processes call the loss; what they need is imported only where they are wanted."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     try:
         pickle.dumps(evaluator.loss)
     except Exception as error:
@@ -42,7 +51,7 @@ def sharing(evaluator: Evaluator, workers: Any) -> Iterator[None]:
             "callable whose engine pickles more, such as Dask's."
         ) from error
     before = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(int(workers), initializer=partial(_keep, evaluator.loss))
+    executor = ProcessPoolExecutor(workers, initializer=partial(_keep, evaluator.loss))
 
     def share(_: Loss, nudges: Iterable[Nudge]) -> Iterator[float]:
         for loss, caught in executor.map(_call_kept, nudges):

@@ -17,7 +17,7 @@ def array(name: str) -> Region:
 def held(region: Region) -> dict[int, list[int]]:
     """Return the flat indices that a region holds of each array."""
     found: dict[int, list[int]] = {}
-    for k, where, _ in region.pieces():
+    for k, where in region.pieces():
         inside = np.arange(int(np.prod(SHAPES[k])))[where]
         found.setdefault(k, []).extend(inside.tolist())
     return found
@@ -53,8 +53,8 @@ def test_several_arrays_are_cut_between_arrays() -> None:
 @pytest.mark.parametrize("axis", [ROWS, COLUMNS])
 def test_the_ramp_rises_along_its_axis_alone(axis: int) -> None:
     ramp = np.zeros(120_000)
-    for _, where, factor in array("L").pieces(axis):
-        ramp[where] = factor
+    for k, where in array("L").pieces():
+        ramp[where] = array("L").ramp(axis, k, where)
     length = SHAPES[-1][axis - ROWS]
     expected = np.linspace(0.5, 1.5, length)
     expected = expected[:, None] if axis == ROWS else expected[None, :]
@@ -64,13 +64,13 @@ def test_the_ramp_rises_along_its_axis_alone(axis: int) -> None:
 def test_names_say_where_a_region_lies() -> None:
     W, K, b = array("W"), array("K"), array("b")
     assert W.name(NAMES) == "W"
-    assert W.cut(ROWS, 1, 2).name(NAMES) == "W, row 1"
-    assert W.cut(ROWS, 1, 3).name(NAMES) == "W, rows 1:3"
-    assert W.cut(COLUMNS, 4, 5).name(NAMES) == "W, column 4"
-    assert W.cut(COLUMNS, 0, 2).name(NAMES) == "W, columns 0:2"
+    assert W.cut(ROWS, 1, 2).name(NAMES) == "W[1, :]"
+    assert W.cut(ROWS, 1, 3).name(NAMES) == "W[1:3, :]"
+    assert W.cut(COLUMNS, 4, 5).name(NAMES) == "W[:, 4]"
+    assert W.cut(COLUMNS, 0, 2).name(NAMES) == "W[:, 0:2]"
     assert W.cut(ROWS, 1, 2).cut(COLUMNS, 0, 2).name(NAMES) == "W[1, 0:2]"
     assert b.cut(COLUMNS, 1, 3).name(NAMES) == "b[1:3]"
-    assert K.cut(ROWS, 1, 2).name(NAMES) == "K[1]"
-    assert K.cut(COLUMNS, 3, 7).name(NAMES) == "K[0:2], flat [3:7]"
+    assert K.cut(ROWS, 1, 2).name(NAMES) == "K[1, :]"
+    assert K.cut(COLUMNS, 3, 7).name(NAMES) == "K[:, flat 3:7]"
     assert Region.of(SHAPES, 0, 2).name(NAMES) == "W, c"
     assert Region.of([(4,)], 0, 1).name([""]) == "the parameters"

@@ -439,7 +439,7 @@ def test_chance_is_refused_in_forward_and_in_backward() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="`forward` gave two values at the same point"):
         check_backward(lambda x: x * rng.random(), lambda u, x: u, X)
-    with pytest.raises(ValueError, match="`backward` gave two values at the same point for x"):
+    with pytest.raises(ValueError, match=r"`backward` gave two values .* for x:"):
         check_backward(lambda x: x + 1, lambda u, x: u * rng.random(), X)
 
 
