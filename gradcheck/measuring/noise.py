@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from gradcheck.measuring.loss import Evaluator
 from gradcheck.measuring.slopes import PIECE, Floats, Line, direction_line, in_pieces, typical_sizes
 
 UNEVEN = (1.0, 1.81, 3.05, 4.27, 4.93, 6.12, 7.0)  # where noise is looked for, in spacings
+ORDERS = 6  # of divided differences
 APART = 1e-6  # the spacing, of the size of a parameter: numbers in float32 move on over it
 NEAR = 1e-10  # the spacing where the loss bends over such a distance
 QUIET = 10.0  # roundings of the loss: less noise than that is nothing but rounding
@@ -93,18 +96,21 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float, *, twice: bool
             break
     else:
         return floor
-    t = t / spacing if np.all(np.diff(np.abs(t)) > 0) else np.array([0.0, *UNEVEN])
-    mean, median = [], []
+    t = np.abs(t) / spacing
+    if not np.all(np.diff(t) > 0):  # rounding has put two of the points on one place
+        t = np.array([0.0, *UNEVEN])
+    sizes = []  # of the differences of each order
     with np.errstate(over="ignore", invalid="ignore"):
-        for k in range(1, 7):
-            differences = np.abs(_divided_differences(t, values - values[0], k))
-            mean.append(float(np.linalg.norm(differences)) / math.sqrt(differences.size))
-            median.append(float(np.median(differences)))
+        differences = values - values[0]
+        for k, lengths in enumerate(_lengths(), start=1):
+            differences = np.diff(differences) / (t[k:] - t[:-k])
+            sizes.append(np.abs(differences / lengths))
     if np.count_nonzero(np.diff(values)) > 3:
         # A kink among the points makes few of the second differences large. On a lattice most may
         # be 0: that is no proof of silence.
-        typical = 4 * median[1] or math.inf
-        noise = max(floor, min(float(np.median(mean[2:])), typical))
+        typical = 4 * float(np.median(sizes[1])) or math.inf
+        mean = [math.sqrt(np.dot(size, size) / size.size) for size in sizes[2:]]
+        noise = max(floor, min(statistics.median(mean), typical))
         rounding = evaluator.eps * float(np.max(np.abs(values)))
         if twice and noise > LOUD * rounding:
             evaluator.refuse_chance(values[1:], [loss for _, loss in line(steps)])
@@ -122,14 +128,15 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float, *, twice: bool
     return floor
 
 
-def _divided_differences(t: Floats, values: Floats, order: int) -> Floats:
-    """Return the divided differences of an order, with weights scaled to length 1."""
-    runs = np.lib.stride_tricks.sliding_window_view(np.arange(t.size), order + 1)
-    apart = t[runs][:, :, None] - t[runs][:, None, :] + np.eye(order + 1)
-    weights = 1 / np.prod(apart, axis=2)
-    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
-    differences: Floats = np.sum(weights * values[runs], axis=1)
-    return differences
+@cache
+def _lengths() -> list[Floats]:
+    """Return the lengths of the weights of divided differences at `UNEVEN` points, by order."""
+    t = np.array([0.0, *UNEVEN])
+    weights, lengths = np.eye(t.size), []
+    for k in range(1, ORDERS + 1):
+        weights = np.diff(weights, axis=0) / (t[k:] - t[:-k])[:, None]
+        lengths.append(np.linalg.norm(weights, axis=1))
+    return lengths
 
 
 def random_numbers(rng: Any) -> np.random.Generator:
