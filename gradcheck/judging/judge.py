@@ -85,10 +85,13 @@ def examine(
         if nearest < ladder.lowest - 1:
             judged = judge(claim, ladder, ladder.climb(enough, second=nearest) or best)
     if judged.verdict in (Verdict.WRONG, Verdict.UNRESOLVED) and (other := ladder.at_other_noise()):
-        # Of a staircase or a wave, two slopes may be meant: wrong is what is neither.
+        # Of a staircase or a wave, two slopes may be meant: wrong is what is neither. One so vague
+        # that the first fits it as well says nothing.
         elsewhere = examine(claim, other)
-        if elsewhere and elsewhere.verdict in (Verdict.AGREE, Verdict.KINK):
-            return elsewhere._replace(reason=Reason.STAIRCASE)
+        if elsewhere and elsewhere.verdict is Verdict.AGREE:
+            bar = elsewhere.slope.error + elsewhere.slope.kink
+            if bar < abs(claim.slope - judged.slope.value):
+                return elsewhere._replace(reason=Reason.STAIRCASE)
     return judged
 
 

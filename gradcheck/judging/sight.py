@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.noise import stands_still
+from gradcheck.measuring.noise import LOUD, stands_still
 from gradcheck.measuring.parameters import Array
 
-ZERO = 1e3  # roundings of the other slopes: what is less is zero
+SMALLEST = 0.1  # of the largest slope, over steps as large as the parameters: what a wrong one is
 
 
 def typical_entries(
@@ -20,8 +20,7 @@ def typical_entries(
     """Return the size of a typical entry of each array, and whether the array is zero by nature.
 
     The root mean square of its entries. A parameter that cancels, as a bias before a batch norm,
-    has a gradient that is zero but for rounding: it is measured against what a wrong one would
-    be, a tenth of the other slopes over steps as large as the parameters.
+    has a gradient that is zero but for rounding: it is measured against what a wrong one would be.
     """
     slopes, sizes = [], []
     for g, x in zip(gradient, evaluator.parameters.x0, strict=True):
@@ -30,13 +29,14 @@ def typical_entries(
             slope = float(np.linalg.norm(np.where(np.isfinite(g), g, 0)))
         slopes.append(slope / math.sqrt(g.size or 1))
         sizes.append(float(np.linalg.norm(x)) / math.sqrt(x.size or 1) or 1.0)
-    whole = max(slope * size for slope, size in zip(slopes, sizes, strict=True))
-    typical = []
-    for k, (slope, size) in enumerate(zip(slopes, sizes, strict=True)):
-        rounding = ZERO * float(np.finfo(gradient[k].dtype).eps) * whole
-        zero = slope * size < rounding and stands_still(evaluator, k, noise)
-        typical.append((0.1 * whole / size if zero else slope, zero))
-    return typical
+    changes = [slope * size for slope, size in zip(slopes, sizes, strict=True)]
+    wrong = SMALLEST * max(changes)
+    zero = [
+        change < min(wrong, LOUD * noise) and stands_still(evaluator, k, noise)
+        for k, change in enumerate(changes)
+    ]
+    found = zip(slopes, sizes, zero, strict=True)
+    return [(wrong / size if cancels else slope, cancels) for slope, size, cancels in found]
 
 
 def zero_note(names: Sequence[str], eps: float) -> list[str]:
