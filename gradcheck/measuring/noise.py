@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,23 +38,25 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
         direction += in_pieces(k, random_direction(generator, typical_sizes(x, share=0.0)))
     line = direction_line(evaluator, direction)
     near = max(NEAR, 100 * max(float(np.finfo(x.dtype).eps) for x in x0))
-    if near >= APART or not evaluator.at_x0:
-        return noise_level(evaluator, line, near)
-    apart = noise_level(evaluator, line, APART)
-    rounding = evaluator.eps * abs(evaluator.at_x0)
-    if apart <= QUIET * rounding:
-        return apart
-    noise = noise_level(evaluator, line, near)
-    if apart > 4 * noise:
-        nearer = noise_level(evaluator, line, APART / 8, twice=False)
-        loud = max(apart, nearer)
-        if nearer > apart / 30:  # bends fall by 8^3 and more
-            # Stairs, or a wave: it bends near the point already, and moves as far as it ever will.
-            ((_, moved),) = line([8 * near])
-            bends = noise > LOUD * rounding
-            wave = bends and abs(moved - evaluator.at_x0) > 0.1 * loud
-            noise, evaluator.other_noise = (noise, loud) if wave else (loud, noise)
-    return noise
+    quiet = evaluator.eps * abs(evaluator.at_x0)
+    found = sample(evaluator, line, APART if near < APART and quiet else near)
+    if near < APART and found.noise > QUIET * quiet:
+        apart, found = found, sample(evaluator, line, near)
+        if apart.noise > LOUD * quiet:
+            apart.call_again(evaluator, line, 2)
+        if apart.noise > 4 * found.noise:
+            nearer = sample(evaluator, line, APART / 8)
+            loud = max(apart, nearer)
+            if nearer.noise > apart.noise / 30:  # bends fall by 8^3 and more
+                # Stairs, or a wave: it bends near the point already, and moves as far as it will.
+                ((_, moved),) = line([8 * near])
+                bends = found.noise > LOUD * quiet
+                wave = bends and abs(moved - evaluator.at_x0) > 0.1 * loud.noise
+                found, other = (found, loud) if wave else (loud, found)
+                evaluator.other_noise = other.noise
+    if found.noise > LOUD * quiet:
+        found.call_again(evaluator, line, len(UNEVEN))
+    return found.noise
 
 
 def stands_still(evaluator: Evaluator, array: int, noise: float) -> bool:
@@ -71,7 +73,21 @@ def stands_still(evaluator: Evaluator, array: int, noise: float) -> bool:
     return all(abs(f - evaluator.at_x0) <= LOUD * (1 + abs(t)) * noise for t, f in moved)
 
 
-def noise_level(evaluator: Evaluator, line: Line, spacing: float, *, twice: bool = True) -> float:
+class Sample(NamedTuple):
+    """The noise along a line, and the losses at some steps that show it."""
+
+    noise: float
+    steps: list[float]
+    losses: list[float]
+
+    def call_again(self, evaluator: Evaluator, line: Line, count: int) -> None:
+        """Call the loss again where it was the oddest: noise is the same again, chance is not."""
+        odd = np.argsort(np.abs(self.losses - np.median(self.losses)))[-count:]
+        again = [loss for _, loss in line([self.steps[i] for i in odd])]
+        evaluator.refuse_chance([self.losses[i] for i in odd], again)
+
+
+def sample(evaluator: Evaluator, line: Line, spacing: float) -> Sample:
     """Estimate the noise along a line from about 7 calls, `spacing` and more apart.
 
     The k-th divided differences of a smooth function, with weights of length 1, vanish with the
@@ -80,8 +96,7 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float, *, twice: bool
     of a loss may repeat themselves and look smooth.
 
     A loss that is rounded to a lattice stands still over so short a distance; then the spacing
-    widens until it moves, and that first move bounds the noise. A loud loss is called
-    `twice`, to tell noise from chance.
+    widens until it moves, and that first move bounds the noise.
 
     References
     ----------
@@ -90,13 +105,20 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float, *, twice: bool
     floor = evaluator.eps * abs(evaluator.at_x0) / 3
     for side in (spacing, -spacing):
         steps = [side * distance for distance in UNEVEN]
-        points = [(0.0, evaluator.at_x0), *line(steps)]
-        t, values = np.array(points).T
+        t, values = np.array([(0.0, evaluator.at_x0), *line(steps)]).T
         if np.all(np.isfinite(values)):
             break
     else:
-        return floor
-    t = np.abs(t) / spacing
+        return Sample(floor, [], [])
+    if np.count_nonzero(np.diff(values)) > 3:
+        noise = _noise_in(np.abs(t) / spacing, values)
+    else:
+        noise = _first_move(evaluator, line, 8 * spacing, 3 * floor)
+    return Sample(max(floor, noise), steps, values[1:].tolist())
+
+
+def _noise_in(t: Floats, values: Floats) -> float:
+    """Return the standard deviation of the noise in values at some distances."""
     if not np.all(np.diff(t) > 0):  # rounding has put two of the points on one place
         t = np.array([0.0, *UNEVEN])
     sizes = []  # of the differences of each order
@@ -105,27 +127,23 @@ def noise_level(evaluator: Evaluator, line: Line, spacing: float, *, twice: bool
         for k, lengths in enumerate(_lengths(), start=1):
             differences = np.diff(differences) / (t[k:] - t[:-k])
             sizes.append(np.abs(differences / lengths))
-    if np.count_nonzero(np.diff(values)) > 3:
-        # A kink among the points makes few of the second differences large. On a lattice most may
-        # be 0: that is no proof of silence.
-        typical = 4 * float(np.median(sizes[1])) or math.inf
-        mean = [math.sqrt(np.dot(size, size) / size.size) for size in sizes[2:]]
-        noise = max(floor, min(statistics.median(mean), typical))
-        rounding = evaluator.eps * float(np.max(np.abs(values)))
-        if twice and noise > LOUD * rounding:
-            evaluator.refuse_chance(values[1:], [loss for _, loss in line(steps)])
-        return noise
-    # A plateau: a constant loss never moves, and then there is no noise to speak of.
-    step = 8 * spacing
+    # A kink among the points makes few of the second differences large. On a lattice most may
+    # be 0: that is no proof of silence.
+    typical = 4 * float(np.median(sizes[1])) or math.inf
+    mean = [math.sqrt(np.dot(size, size) / size.size) for size in sizes[2:]]
+    return min(statistics.median(mean), typical)
+
+
+def _first_move(evaluator: Evaluator, line: Line, step: float, least: float) -> float:
+    """Return the noise of a loss that stands still: by how much it moves when at last it does."""
     while step < PLATEAU:
         ((_, value),) = line([step])
         if not math.isfinite(value):
             break
-        if abs(value - evaluator.at_x0) > 3 * floor:
-            # Smooth losses that are merely flat move little by little, a lattice all at once.
-            return max(floor, 0.3 * abs(value - evaluator.at_x0))
+        if (moved := abs(value - evaluator.at_x0)) > least:
+            return 0.3 * moved  # a lattice moves all at once, smooth but flat losses by and by
         step *= 4
-    return floor
+    return 0.0  # a constant loss never moves, and then there is no noise to speak of
 
 
 @cache

@@ -28,6 +28,8 @@ EXPLANATIONS = {
     (Verdict.UNRESOLVED, Reason.NOISE): "Unresolved: the noise of the loss hides the slope.",
     (Verdict.KINK, Reason.KINK): "Kink: the loss bends at the point; the gradient lies between "
     "its two slopes.",
+    (Verdict.WRONG, Reason.KINK): "Wrong on a kink: the loss bends at the point, and the gradient "
+    "lies outside of its two slopes.",
 }
 
 
@@ -98,7 +100,7 @@ def rows(report: GradientReport, limit: int | None = None) -> Iterator[tuple[str
         larger = max(abs(entry.analytic), abs(entry.numerical))
         wide = 1e-3 * larger < entry.error < math.inf
         numerical = _number(entry.numerical, entry.error)
-        if entry.verdict == "kink":
+        if entry.reason == "kink":
             numerical = _interval(entry.numerical, entry.error)
         elif entry.verdict == "wrong" and wide:
             numerical = f"{numerical} ± {entry.error:.0e}"

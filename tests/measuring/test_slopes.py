@@ -9,7 +9,7 @@ import pytest
 
 from gradcheck import check_gradient, directional_derivative, numerical_gradient
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.noise import estimate_noise, noise_level
+from gradcheck.measuring.noise import estimate_noise, sample
 from gradcheck.measuring.parameters import Parameters
 from gradcheck.measuring.slopes import (
     Ladder,
@@ -135,7 +135,7 @@ def test_roundings_that_repeat_themselves_are_noise(seed: int) -> None:
 @pytest.mark.parametrize("where", [1.5e-10, 3.5e-10, 5.5e-10])
 def test_a_kink_among_the_points_is_not_taken_for_noise(where: float) -> None:
     evaluator = evaluator_of(lambda w: 1 + w[0] + 100 * abs(w[0] - where), np.zeros(1))
-    noise = noise_level(evaluator, entry_line(evaluator, 0, 0), 1e-10)
+    noise = sample(evaluator, entry_line(evaluator, 0, 0), 1e-10).noise
     assert noise < 1e-11  # the kink itself moves the loss by 1e-8 from point to point
 
 
