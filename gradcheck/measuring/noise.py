@@ -39,8 +39,9 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
     line = direction_line(evaluator, direction)
     near = max(NEAR, 100 * max(float(np.finfo(x.dtype).eps) for x in x0))
     quiet = evaluator.eps * abs(evaluator.at_x0)
-    found = sample(evaluator, line, APART if near < APART and quiet else near)
-    if near < APART and found.noise > QUIET * quiet:
+    apart_too = near < APART and quiet > 0
+    found = sample(evaluator, line, APART if apart_too else near)
+    if apart_too and found.noise > QUIET * quiet:
         apart, found = found, sample(evaluator, line, near)
         if apart.noise > LOUD * quiet:
             apart.call_again(evaluator, line, 2)
@@ -82,7 +83,7 @@ class Sample(NamedTuple):
 
     def call_again(self, evaluator: Evaluator, line: Line, count: int) -> None:
         """Call the loss again where it was the oddest: noise is the same again, chance is not."""
-        odd = np.argsort(np.abs(self.losses - np.median(self.losses)))[-count:]
+        odd = np.argsort(np.abs(np.array(self.losses) - np.median(self.losses)))[-count:]
         again = [loss for _, loss in line([self.steps[i] for i in odd])]
         evaluator.refuse_chance([self.losses[i] for i in odd], again)
 
