@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.explaining.closer import TASTE, look_closer
+from gradcheck.explaining.closer import LOOKS, TASTE, look_closer
 from gradcheck.explaining.evidence import ArrayCheck, Finding
 from gradcheck.explaining.experiments import own_steps, tried
 from gradcheck.explaining.findings import diagnose
@@ -84,7 +84,9 @@ def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:
         arrays = seen.arrays()
         data = "`args`" if output is None else "`inputs`"
         shapes = list(_shapes((evaluator.args, output)))
-        lengths = [s[0] for s in shapes] + [n for s in shapes for n in s[1:]]
+        lengths = [s[0] for s in shapes if s] + [n for s in shapes for n in s[1:]]
+        # N is the length that most arrays share
+        lengths.sort(key=lambda n: -sum(n in s for s in shapes))
         given = [array for _, array in leaves(list(evaluator.args))]
         integers = [
             d for d in given if isinstance(d, np.ndarray) and d.size and d.dtype.kind in "iu"
@@ -92,7 +94,10 @@ def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:
         if step is not None and (found := _by_own_steps(evaluator, arrays, step)):
             return Explained((found,))
         findings = diagnose(arrays, lengths, integers, data)
-        if closer := _closer(seen, arrays, findings):
+        for look in range(len(LOOKS)):
+            if not (more := _closer(seen, closer, arrays, findings, look)):
+                break
+            closer += more
             arrays = seen.arrays(closer)
             findings = diagnose(arrays, lengths, integers, data)
         findings = _tried(findings, evaluator, grad, arrays)
@@ -107,7 +112,11 @@ def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:
 
 
 def _closer(
-    seen: Seen, arrays: Sequence[ArrayCheck], findings: Sequence[Finding]
+    seen: Seen,
+    closer: tuple[CheckedArray, ...],
+    arrays: Sequence[ArrayCheck],
+    findings: Sequence[Finding],
+    look: int,
 ) -> tuple[CheckedArray, ...]:
     """Look closer at arrays of which a search told little, if they are not explained."""
     open_ = {n for f in findings if f.bug in UNEXPLAINED for n in f.where.split(", ")}
@@ -122,9 +131,9 @@ def _closer(
         for k in wrong
         if np.sum(arrays[k].wrong) > 2 and 2 * np.sum(arrays[k].known) < arrays[k].x.size
     ]
-    if not some + others:
-        return ()
-    return tuple(look_closer(seen.problem, seen.checked, others + some))
+    if look:  # where right and wrong entries meet
+        others, some = [], [k for k in some if arrays[k].shown.any()]
+    return tuple(look_closer(seen.problem, (*seen.checked, *closer), others + some, look))
 
 
 def _looked(closer: Sequence[CheckedArray], arrays: Sequence[ArrayCheck]) -> Iterator[str]:

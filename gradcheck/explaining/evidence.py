@@ -101,6 +101,21 @@ class ArrayCheck(NamedTuple):
         return x, a, n, error
 
     @property
+    def shown(self) -> NDArray[np.bool_]:
+        """Which entries are right, where an error of such a part of them would have shown."""
+        part = np.median(self.off) if self.wrong.any() else 1.0
+        shown: NDArray[np.bool_] = self.others & (self.error <= np.abs(self.analytic) * part / 3)
+        return shown
+
+    @property
+    def sure(self) -> NDArray[np.bool_]:
+        """Which of them would have shown an error of such a size, too."""
+        _, a, n, _ = self.seen
+        size = np.median(np.abs(a - n)) if a.size else np.inf
+        sure: NDArray[np.bool_] = self.shown & (self.error <= size / 3)
+        return sure
+
+    @property
     def off(self) -> NDArray[Any]:
         """By which part of the larger of the two each wrong entry is off."""
         _, a, n, _ = self.seen
@@ -108,13 +123,25 @@ class ArrayCheck(NamedTuple):
         return off
 
     @property
+    def still(self) -> bool:
+        """Whether the loss does not move with any wrong entry, so far as can be told."""
+        _, _, n, error = self.seen
+        return bool((np.abs(n) <= 3 * error).all())
+
+    @property
+    def dead(self) -> bool:
+        """Whether both sides are 0 throughout, so far as can be told."""
+        return bool((self.known & (np.abs(self.analytic) <= 3 * self.error)).all())
+
+    @property
     def right(self) -> bool:
-        """Whether all of it was seen to be right, and not only 0 = 0 or within wide bars."""
-        if self.wrong.any() or not self.settled:
-            return False
-        alive = self.alive
-        sharp = np.sum(alive & (self.error <= 0.1 * np.abs(self.analytic)))
-        return bool(2 * sharp >= np.sum(alive) > 0)
+        """Whether all of it was seen to be right, and not only 0 = 0."""
+        return bool(self.settled and self.alive.any() and not self.wrong.any())
+
+    def clear(self, part: float) -> bool:
+        """Whether an error of such a part of it would have shown in most of it."""
+        sharp = self.alive & (self.error <= part / 3 * np.abs(self.analytic))
+        return bool(self.wrong.any() or 2 * np.sum(sharp) >= np.sum(self.alive))
 
     @property
     def throughout(self) -> bool:
@@ -124,8 +151,14 @@ class ArrayCheck(NamedTuple):
     @property
     def share(self) -> str:
         """Such as "in 6 of 8 entries"."""
+        if self.of:
+            return self.of
+        alive, wrong = int(np.sum(self.alive)), int(np.sum(self.wrong))
+        lost = int(np.sum(self.others & ~self.sure))
+        lost *= 10 * lost > alive  # a few say nothing
         sampled = "" if self.known.all() else " looked at"
-        return self.of or f"in {np.sum(self.wrong):,} of {np.sum(self.alive):,} entries{sampled}"
+        noisy = f" ({lost:,} more are too noisy to tell)" if lost else ""
+        return f"in {wrong:,} of {alive - lost:,} entries{sampled}{noisy}"
 
     def part(self, index: Any, name: str | None = None) -> ArrayCheck:
         """Return a part of the array, under a name of its own."""
@@ -222,7 +255,7 @@ def across(u: NDArray[Any], v: NDArray[Any], axes: tuple[int, ...]) -> Any:
         np.take_along_axis(w.transpose(*kept, *axes).reshape(*shape, -1), best, -1)[..., 0]
         for w in (u, v)
     )
-    return np.expand_dims(v / u, axes)
+    return np.expand_dims(np.where(u == 0, 0.0, v / u), axes)  # 0 where nothing tells
 
 
 def alike(values: NDArray[Any]) -> bool:

@@ -22,9 +22,18 @@ from gradcheck.explaining.evidence import (
     explained,
     fraction,
 )
-from gradcheck.explaining.hypotheses import LINES, MIXTURES, ORDERS, TWO_WAYS, VALUES, name_ratio
+from gradcheck.explaining.hypotheses import (
+    LINES,
+    MIXTURES,
+    ORDERS,
+    TWO_WAYS,
+    VALUES,
+    name_ratio,
+    reordered,
+    sorted_order,
+)
 from gradcheck.explaining.layers import bias_of, levels, roles, vector
-from gradcheck.explaining.places import BOXES, LINE, Place, places, shown
+from gradcheck.explaining.places import BOXES, LINE, Place, places
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -76,6 +85,9 @@ def diagnose(
     sizes = list(dict.fromkeys(int(size) for size in batch_sizes if size > 1))
     with np.errstate(all="ignore"):
         checks = [_prepared(check) for check in arrays]
+        off = np.concatenate([check.off for check in checks] or [np.ones(0)])
+        part = min(0.3, float(np.median(off))) if off.size else 0.3
+        checks = [check._replace(settled=check.settled and check.clear(part)) for check in checks]
         lengths = sorted({n for c in checks for n in (*c.x.shape, c.x.size)} - {1, *sizes})
         return Diagnosis(checks, Context(sizes, lengths, data=data), integers).findings()
 
@@ -110,8 +122,11 @@ class Diagnosis(NamedTuple):
             said = self._all_of(check, self._context_of(check, told))
             own += said
             left += [] if said else [check]
-        if layer := _layer(self.checks, left[::-1]):
-            return *found, *_merge(own), layer
+        several = left[::-1]
+        if together := _centred(wrong, left) or _moved(several) or _layer(self.checks, several):
+            names = together.where.split(", ")
+            own = [*(f for f in own if f.where not in names), together]
+            left = [check for check in left if check.name not in names]
         unexplained = []
         for check in left:
             said, rest = self._parts_of(check, self._context_of(check, told))
@@ -156,6 +171,8 @@ class Diagnosis(NamedTuple):
                 common = check._replace(wrong=both, error=np.maximum(check.error, other.error))
                 if both.any() and (told := explained(common, other.numerical)) > 1:
                     evidence = f"a = n of {other.name}, shown by {told} entries"
+                    if other.right:
+                        return [Finding(check.where, "copied", evidence, words.COPIED)]
                     return [Finding(check.where, "mixed up", evidence, words.MIXED_UP)]
         return []
 
@@ -351,15 +368,44 @@ def _layer(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding 
     wrong = sorted((c.name for c in left), key=lambda name: depth[name])
     later = sorted((c.name for c in checks if c.right), key=lambda name: depth[name])
     others = any(c.wrong.any() for c in checks if c.name not in wrong)
-    if len(wrong) < 2 or others or not later or depth[wrong[-1]] >= depth[later[0]]:
+    if not wrong or others or not later or depth[wrong[-1]] > depth[later[0]]:
         return None
-    if all(vector(c) for c in left if depth[c.name] == depth[wrong[-1]]):
+    if depth[wrong[-1]] == depth[later[0]] and not depth[later[0]][1]:
+        return None
+    last = [c for c in left if depth[c.name] == depth[wrong[-1]]]
+    dead = [c for c in checks if c.dead and depth[c.name] <= depth[wrong[-1]]]
+    if len(wrong + dead) < 2 or all(vector(c) and not depth[c.name][1] for c in last):
         return None
     evidence = f"wrong: {', '.join(wrong)}; right: {', '.join(later)}"
     look_at = words.LAYER.format(first=wrong[-1], after=later[0])
     if not numbered:
         look_at = f"if the layers follow one another as `x0` lists them: {look_at}"
     return Finding(", ".join(wrong), "layer", evidence, look_at)
+
+
+def _centred(wrong: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding | None:
+    """Say where the loss feels weights, and not the bias beside them: its mean is taken off."""
+    known, checks = roles(wrong), {c.name: c for c in wrong}
+    pairs = [(name, bias) for name in known if (bias := bias_of(name, known))]
+    unexplained = [c.name for c in left if not c.still]
+    found = [p for p in pairs if checks[p[1]].still and p[0] in unexplained]
+    if not found:
+        return None
+    biases = ", ".join(dict.fromkeys(bias for _, bias in found))
+    where = ", ".join(c.name for c in wrong if any(c.name in p for p in found))
+    evidence = f"n is 0 in {biases}, and not in the weights beside; a is wrong in both"
+    return Finding(where, "mean term", evidence, words.CENTRED)
+
+
+def _moved(left: Sequence[ArrayCheck]) -> Finding | None:
+    """Say where several arrays hold the right values of all of them, in other places."""
+    if len(left) < 2 or not all(c.whole for c in left):
+        return None
+    joined = _join(left, _names(left))
+    if not (told := reordered(joined, sorted_order(joined))):
+        return None
+    evidence = f"together they hold the right values in another order; shown by {told} entries"
+    return Finding(joined.name, "permuted", evidence, words.PERMUTED)
 
 
 def _half(wrong: Sequence[ArrayCheck], bug: str, right: Iterable[str], look_at: str) -> Finding:
@@ -396,8 +442,8 @@ def _off(checks: Sequence[ArrayCheck]) -> str:
 
 def _strewn(check: ArrayCheck) -> bool:
     """Whether a good part of an array is right, and strewn among what is wrong."""
-    right = np.sum(check.others & shown(check))
-    return bool(check.settled and right > 1 and 5 * right >= np.sum(check.alive))
+    right = np.sum(check.sure)
+    return bool(check.settled and right and 5 * right >= np.sum(check.alive))
 
 
 def _few(check: ArrayCheck) -> str:

@@ -138,15 +138,28 @@ def _term(check: ArrayCheck, context: Context) -> Finding | None:
             return None  # a few of many entries may differ by the same, such as 1 / N
         evidence = f"n - a = {missing:.4g}{form} {check.share}"
         if bug == "L2 term":
-            radial = _radial(check)
             look_at = f"the L2 term of the gradient: {_l2(missing, context)}"
-            if radial or radial is None:
-                bug = "normalisation" if radial else "multiple of x"
-                look_at = words.NORMALISE if radial else words.EITHER_NORM
+            radial, chosen = _radial(check), _chosen(missing, check, context)
+            if radial:
+                bug, look_at = "normalisation", words.NORMALISE
+            elif radial is None or not chosen:
+                bug, look_at = "multiple of x", words.EITHER_NORM if chosen else words.GROWS
         if not form and any(np.isclose(abs(missing), size) for size in context.sizes):
             evidence += f"; {abs(missing):.0f} is {context.length}"
         return Finding(check.where, bug, evidence, look_at)
     return None
+
+
+def _chosen(missing: float, check: ArrayCheck, context: Context) -> bool:
+    """Whether a number may be a weight that somebody chose, of three digits: as it is, or times N.
+
+    So is that of a penalty, and not the slope of another function of all parameters.
+    """
+    x, _, _, error = check.seen
+    bar = 1e-6 + 3 * float(np.median(error / np.abs(x))) / abs(missing)
+    sizes = [1.0, *(v for n in context.sizes for v in (n, 1 / n, n / (n - 1), 1 / (n - 1)))]
+    shown = (abs(missing) * size * k for size in sizes for k in (1, 3))
+    return bar > 1e-4 or any(abs(float(f"{c:.2e}") / c - 1) <= bar for c in shown)
 
 
 def _radial(check: ArrayCheck) -> bool | None:
@@ -207,7 +220,12 @@ def _chain_rule(check: ArrayCheck, context: Context) -> Finding | None:
     slopes = {name: function(check.x) for name, (function, _) in SLOPES.items()}
     forms: list[str] = []
     reasons: list[str] = []
-    for much, missing in permutations(SLOPES, 2):
+    telling: list[str] = []  # of those that are alike in these entries, such as x and abs(x), one
+    for name, values in slopes.items():
+        ratios = [(values / slopes[other])[check.wrong] for other in telling]
+        if few or not any(np.isfinite(r).all() and alike(r) for r in ratios):
+            telling.append(name)
+    for much, missing in permutations(telling, 2):
         log = {much, missing} <= {"1", "x", "exp(x)"}
         ratio = slopes[much] / slopes[missing]
         odd = not log if few else alike(ratio[check.wrong])
@@ -417,7 +435,7 @@ def _reorders(check: ArrayCheck, context: Context) -> Finding | None:
     if np.sum(check.wrong) < 2 or check.x.ndim == 0:
         return None
     for what, goes, look_at in _orders(check):
-        if told := _reordered(check, goes):
+        if told := reordered(check, goes):
             bug = "transposed" if look_at is words.TRANSPOSED else "permuted"
             return Finding(check.where, bug, f"{what}; shown by {told} entries", look_at)
     return None
@@ -428,9 +446,14 @@ def _orders(check: ArrayCheck) -> Iterator[tuple[str, Goes, str]]:
     shape = check.x.shape
     long = [axis for axis in range(len(shape)) if shape[axis] > 1]
     for i, j in combinations(long, 2):
-        form = "a = n.T.reshape(n.shape)" if len(shape) == 2 else f"a = n.swapaxes({i}, {j})"
-        form = "a[i, j] = n[j, i]" if len(shape) == 2 and shape[i] == shape[j] else form
+        form = f"a holds n.swapaxes({i}, {j})"
+        if len(shape) == 2:
+            square = shape[i] == shape[j]
+            form = "a[i, j] = n[j, i]" if square else "a holds n, read column by column"
         yield form, partial(_turned, shape, i, j), words.TRANSPOSED
+        if len(shape) == 2 and shape[i] != shape[j]:
+            form = "a holds n, filled in column by column"
+            yield form, partial(_placed, shape, _by_columns(shape)), words.TRANSPOSED
     for count in range(1, len(long) + 1):
         for axes in combinations(long, count):
             along = f"along {'axis' if count == 1 else 'axes'} {', '.join(map(str, axes))}"
@@ -456,6 +479,11 @@ def _turned(shape: tuple[int, ...], i: int, j: int, at: Index) -> NDArray[np.int
     order = list(range(len(shape)))
     order[i], order[j] = j, i
     return np.ravel_multi_index([at[k] for k in order], [shape[k] for k in order])
+
+
+def _by_columns(shape: tuple[int, ...]) -> NDArray[np.intp]:
+    order: NDArray[np.intp] = np.argsort(np.arange(np.prod(shape)).reshape(shape, order="F"), None)
+    return order
 
 
 def _moved(
@@ -485,8 +513,7 @@ def _found_again(check: ArrayCheck) -> Iterator[tuple[str, Callable[[int], Any],
             order[lines] = lines[nearest]
             place = np.take(index.reshape(a.shape), order, axis).ravel()
             yield "columns" if axis else "rows", str, order, place
-    place = np.empty_like(index)
-    place[np.argsort(n.ravel())] = np.argsort(a.ravel())
+    place = sorted_order(check)
 
     def name(k: int) -> Any:
         at = list(map(int, np.unravel_index(k, a.shape)))
@@ -495,7 +522,14 @@ def _found_again(check: ArrayCheck) -> Iterator[tuple[str, Callable[[int], Any],
     yield "entries", name, place, place
 
 
-def _reordered(check: ArrayCheck, goes: Goes) -> int:
+def sorted_order(check: ArrayCheck) -> Order:
+    """Return where each entry of n stands in a, if a holds the same values."""
+    place = np.empty(check.x.size, np.intp)
+    place[np.argsort(check.numerical.ravel())] = np.argsort(check.analytic.ravel())
+    return place
+
+
+def reordered(check: ArrayCheck, goes: Goes | Order) -> int:
     """Return how many wrong entries prove that n went elsewhere; 0 if an entry contradicts it.
 
     An L2 term may have been added after the mix-up: then a - n, moved, is l2 (x - x, moved).
@@ -504,7 +538,11 @@ def _reordered(check: ArrayCheck, goes: Goes) -> int:
     known = np.flatnonzero(np.isfinite(n))
     if known.size > LARGE:
         known = np.union1d(np.flatnonzero(wrong), known[:: known.size // LARGE + 1])
-    there = goes(np.unravel_index(known, check.x.shape))
+    there = (
+        goes[known]
+        if isinstance(goes, np.ndarray)
+        else goes(np.unravel_index(known, check.x.shape))
+    )
     gap, far = np.abs(a[there] - n[there]), np.abs(a[known] - n[known])
     gap[np.isnan(gap)] = 0  # a sample: measured where it came from, and not where it stands
     room = TOLERANCE * np.sqrt(np.mean(far**2)) + 3 * error[known]

@@ -75,11 +75,12 @@ def bias_of(weights: str, known: dict[str, Role]) -> str | None:
     return None
 
 
-def levels(checks: Sequence[ArrayCheck]) -> tuple[list[int], bool] | None:
+def levels(checks: Sequence[ArrayCheck]) -> tuple[list[tuple[int, int]], bool] | None:
     """Return how deep each array lies, from the input on, and whether numbers say so.
 
-    Without numbers the layers are taken as they are listed. What is in no layer lies with what is
-    listed before it. None where names tell no layers.
+    Without numbers the layers are taken as they are listed. What is neither weights nor bias, such
+    as a scale, has the depth that its number gives, or that of what is listed before it, and lies
+    before or behind the weights as it is listed. None where names tell no layers.
     """
     known = roles(checks)
     # weights lie where their bias does
@@ -91,9 +92,16 @@ def levels(checks: Sequence[ArrayCheck]) -> tuple[list[int], bool] | None:
     numbered = len(set(numbers.values())) == len(order)
     if len(order) < 2 or not (numbered or (all(biases.values()) and len(known) == len(checks))):
         return None
-    depth, before = [], -1
+    depths = numbers if numbered else order
+    depth, before, met = [], -1, set()
     for c in checks:
+        own = re.findall(r"\d+", c.name)
         if c.name in layers:
-            before = (numbers if numbered else order)[layers[c.name]]
-        depth.append(before)
+            before = depths[layers[c.name]]
+            met.add(before)
+            depth.append((before, 0))
+        elif numbered and len(own) == 1 and int(own[0]) in depths.values():
+            depth.append((int(own[0]), 1 if int(own[0]) in met else -1))
+        else:
+            depth.append((before, 1))
     return depth, numbered

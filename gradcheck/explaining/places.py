@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FULL = 0.9  # the part of a block that is wrong, at least
+OTHERS = 2  # rows or columns that are right, at least, beside the one that is wrong in a sample
 RUNS = 4  # runs of a flat vector that are told apart
 LINE = ("one entry", "one row", "one column", "one slice")
 BOXES = (*LINE, "block")
@@ -57,19 +58,18 @@ def _apart(check: ArrayCheck, inside: NDArray[np.bool_], full: float) -> bool:
     if (check.wrong & ~inside).any() or wrong < min(3, alive) or wrong < full * alive:
         return False
     others = ~inside & check.others
-    return bool(2 * np.sum(others & shown(check)) >= np.sum(others) > 0)
-
-
-def shown(check: ArrayCheck) -> NDArray[np.bool_]:
-    """Return in which entries an error such as those that are wrong have would have shown."""
-    sharp: NDArray[np.bool_] = check.error <= np.abs(check.analytic) * np.median(check.off) / 3
-    return sharp
+    if not check.known.all() and (1 - wrong / max(alive, wrong + 1)) ** np.sum(others) > 0.01:
+        return False  # in a sample so few are right by chance
+    return bool(2 * np.sum(others & check.shown) >= np.sum(others) > 0)
 
 
 def _boxes(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
     """Yield the least box around what is wrong: single rows first, then blocks of them."""
     touched = [np.unique(i) for i in np.nonzero(check.wrong)]
-    single = [i.size == 1 for i in touched]
+    # a sample shows one line among several others, and not where a block ends
+    met = [np.unique(i).size for i in np.nonzero(check.wrong | check.shown)]
+    least = [min(size, 2 if check.known.all() else OTHERS + 1) for size in check.x.shape]
+    single = [i.size == 1 and m >= k for i, m, k in zip(touched, met, least, strict=True)]
     everything = [slice(None)] * len(touched)
     if any(single) and check.x.ndim:
         only = [int(i[0]) if one else slice(None) for i, one in zip(touched, single, strict=True)]
@@ -79,7 +79,7 @@ def _boxes(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
             kind = "one row" if single[0] else "one column"
         yield kind, tuple(index), _name(only), LOCAL
     if not check.known.all():
-        return  # a sample does not tell where a block ends
+        return
     forms = [_stretch(check, axis, i) for axis, i in enumerate(touched)]
     for axis, form in enumerate(forms):
         index = [*everything[:axis], form, *everything[axis + 1 :]]
@@ -167,7 +167,7 @@ def _runs(check: ArrayCheck) -> list[Place]:
     if any(gap.size < 3 and not sharp[gap].all() for gap in gaps):
         return []
     others = check.alive & ~inside
-    if len(spans) > RUNS or 2 * np.sum(others & shown(check)) < np.sum(others):
+    if len(spans) > RUNS or 2 * np.sum(others & check.shown) < np.sum(others):
         return []
     pieces = []
     for span in spans:

@@ -3,7 +3,7 @@
 NEVER_WRITTEN = "the line that fills it in: missing, overwritten, or a loop that ends too early"
 IGNORED = (
     "`fun`: does it use this array, or a global or a copy of it? Does it round, to an int perhaps? "
-    "Are its units all dead?"
+    "Are its units all dead? Is it taken off again with a mean?"
 )
 MASK = (
     "the loss does not move with these entries: a mask (dropout, padding, np.tril, a dead ReLU) is "
@@ -50,12 +50,20 @@ MEAN_TERM = (
     "a sum or mean over that axis: forgotten or of the wrong sign, as where a normalisation "
     "subtracts a mean (batch norm, layer norm) and the mean's own slope is left out"
 )
+CENTRED = (
+    "a mean is taken off after this layer (batch norm), for the loss does not feel its bias: the "
+    "slope of that mean is forgotten or wrong; else `fun` leaves the bias out"
+)
 OTHER_AXIS = "a mean or sum that is taken over the other axis"
 NORMALISE = (
     "where the parameter or a row of it is divided by its length: the slope of that norm (the "
     "projection, the radial part) is forgotten or wrong"
 )
 EITHER_NORM = f"an L2 term (forgotten, doubled, of the wrong sign); or {NORMALISE}"
+GROWS = (
+    "a term that grows as the parameter does: a penalty with an odd weight, or a factor that is "
+    "made of all parameters, such as a norm"
+)
 OWN_WEIGHT = f"a penalty (L2, a divergence) with a weight of its own; or {NORMALISE}"
 STANDARDISE = (
     "where a mean and a variance are taken over these (batch norm, layer norm): the term of "
@@ -71,12 +79,13 @@ ABSOLUTE = "the loss is an absolute value here, and the gradient that of another
 SIGN_ONLY = "the gradient keeps only the sign, as of an absolute value, or is clipped everywhere"
 
 # right values in wrong places
-TRANSPOSED = "the product: A.T @ delta turned into delta.T @ A, or a `reshape` that stands for .T"
+TRANSPOSED = "the product, d.T @ A for A.T @ d; or a `reshape` for .T, or with order='F' or without"
 PERMUTED = (
     "right values in wrong places: an index off by one or of another maximum, a slice [::-1], "
     "arrays joined in another order"
 )
 FLIPPED = "a slice [::-1], or a kernel rotated by 180 degrees: convolution against correlation"
+COPIED = "another array's slopes under this name, and that one is right: a name typed twice?"
 MIXED_UP = "two arrays that took each other's place: the order or names of a return"
 REPEATED = (
     "an index that repeats: written, not added (`G[i] += d` adds once, np.add.at each time)? Or "
