@@ -186,7 +186,9 @@ class Layer:
             slopes = [returned]  # for one input, which is a tuple itself or a row of numbers
         fits = len(slopes) in (len(tops), len(frame))
         if not fits or (self.loss.keywords and len(tops) > 1):
-            what = f"{len(slopes)} slopes" if several else f"a {type(returned).__name__}"
+            what = f"a {type(returned).__name__}"
+            if several and not self.loss.keywords:
+                what = f"{len(slopes)} slope{'s' * (len(slopes) > 1)}"
             what = "None" if returned is None else what
             form = "a dict with these keys" if self.loss.keywords else "one for each, in this order"
             raise ValueError(
@@ -328,6 +330,7 @@ WORDS = {
     "`x0`": "`inputs`",
     "`args[0].": "`",
     "`args`": "`inputs`",
+    "keys and nesting.": "keys and nesting; None for one that is not to be checked.",
 }
 
 

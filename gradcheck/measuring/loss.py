@@ -90,7 +90,7 @@ class Evaluator:
         except Exception as error:
             error.add_note("gradcheck: raised by `fun` at `x0`")
             raise
-        kind = _one_real_number(first)
+        kind = _one_real_number(first, parameters)
         # A longer float than Python's is rounded to one.
         eps = float(np.finfo(kind).eps) if np.issubdtype(kind, np.floating) else 0.0
         self.eps = max(eps, 2.0**-52)
@@ -191,7 +191,7 @@ def _fingerprints(args: Sequence[Any]) -> dict[str, int]:
     }
 
 
-def _one_real_number(value: Any) -> np.dtype[Any]:
+def _one_real_number(value: Any, parameters: Parameters) -> np.dtype[Any]:
     """Return the type of what `fun` returned; say what to do where that is no real number."""
     refuse_none("fun", value)
     what, advice = short(value), "return a float"
@@ -200,8 +200,10 @@ def _one_real_number(value: Any) -> np.dtype[Any]:
         what = f"a {type(value).__name__}"
         advice = "return the loss alone; if it comes with its gradient, pass `grad=True`"
     elif np.ndim(value):
-        what += f" of shape {np.shape(value)}"
+        what = f"an array of shape {np.shape(value)}"
         advice = "a function that returns arrays is checked by `check_backward`"
+        if [np.shape(value)] == parameters.shapes:
+            advice += "; a gradient comes second: `check_gradient(fun, grad, x0)`"
         if np.size(value) == 1:
             advice = f"return its only entry, with `.item()`; {advice}"
     elif kind.kind == "c":

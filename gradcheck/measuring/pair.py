@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from gradcheck.measuring.misuse import pair_of, refuse_uncallable
 
@@ -37,6 +39,12 @@ class Pair:
         """Return the loss."""
         pair = self.fun(x, *args)
         loss, gradient = pair_of("fun", pair, "grad=True", "the loss and its gradient")
+        arrays = isinstance(loss, Mapping) or np.ndim(loss)
+        if arrays and not isinstance(gradient, Mapping) and np.ndim(gradient) == 0:
+            raise TypeError(
+                "`fun` returned arrays and then a number: `grad=True` means that the loss comes "
+                "first, and then its gradient."
+            )
         if self.room:
             self.room -= 1
             self.kept.append(copy.deepcopy(gradient))  # the next call may fill the same arrays

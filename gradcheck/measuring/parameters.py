@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradcheck.measuring.misuse import short
 from gradcheck.measuring.structures import converted, leaves, rebuild
 
 Array = NDArray[Any]
@@ -62,8 +64,8 @@ class Parameters:
                 raise ValueError(
                     "`shapes` is for one flat `x0`; the arrays of this one have names."
                 )
-            self.names = [str(name) for name in shapes]
             self.shapes = _inside(shapes, self.size)
+            self.names = [str(name) for name in shapes]
         self.flats = self._cut([array.reshape(-1) for array in self._leaves.values()])
         self.x0 = [flat.copy() for flat in self.flats]
 
@@ -86,16 +88,20 @@ class Parameters:
             raise ValueError(
                 f"`{argument}` has another structure than `x0`: {self._difference(found, values)}"
             )
-        flats = []
+        given = {name: _real_array(found[name], argument, name) for name in self._leaves}
         for name, leaf in self._leaves.items():
-            array = _real_array(found[name], argument, name)
-            if array.shape != leaf.shape:
+            if (shape := given[name].shape) != leaf.shape:
+                advice = "give both the same shape, one number for each parameter."
+                shapes = [
+                    sorted(a.shape for a in arrays.values()) for arrays in (given, self._leaves)
+                ]
+                if shapes[0] == shapes[1]:
+                    advice = f"the shapes fit in another order; here it is {', '.join(given)}."
                 raise ValueError(
-                    f"{_place(argument, name)} has shape {array.shape}, but `x0` has shape "
-                    f"{leaf.shape} there: give both the same shape, one number for each parameter."
+                    f"{_place(argument, name)} has shape {shape}, but `x0` has shape "
+                    f"{leaf.shape} there: {advice}"
                 )
-            flats.append(array.reshape(-1))
-        return self._cut(flats)
+        return self._cut([array.reshape(-1) for array in given.values()])
 
     def _difference(self, found: Mapping[str, Any], values: Any) -> str:
         """Say in what a structure differs from that of `x0`, and what to do."""
@@ -154,6 +160,11 @@ def changed_in_place(who: str, name: str) -> ValueError:
 
 def _inside(shapes: Mapping[Any, Any], size: int) -> list[tuple[int, ...]]:
     """Return the shapes of the arrays that lie in a flat vector."""
+    if not isinstance(shapes, Mapping):
+        raise TypeError(
+            f"`shapes` is {short(shapes)}: pass a dict of names and shapes, such as "
+            "{'W1': (25, 64), 'b1': (25,)}."
+        )
     _refuse_twice("shapes", [str(name) for name in shapes])
     found = []
     for name, shape in shapes.items():
@@ -203,6 +214,8 @@ def _real_array(leaf: Any, argument: str, name: str) -> Array:
         advice = "convert it with `.astype(float)`, or pass it in `args`; no integer can be nudged."
     elif array.dtype.kind == "c":
         advice = "split it into its real and imaginary parts."
+    elif inspect.isroutine(leaf):
+        advice = "the order is `check_gradient(fun, grad, x0)`."
     elif array.ndim == 0 and array.dtype == object and leaf is not None:
         advice = (
             'pass the arrays in it, such as `{"W": layer.W, "b": layer.b}`; `fun` can put those '

@@ -67,7 +67,11 @@ def test_arrays_that_are_filled_again_at_each_call_are_seen_as_they_were() -> No
     ("fun", "error", "words"),
     [
         (loss, TypeError, ["`fun` returned", "`grad=True`", "a pair"]),
-        (lambda p: both(p)[::-1], TypeError, ["`fun` returned a dict", "not one real number"]),
+        (
+            lambda p: both(p)[::-1],
+            TypeError,
+            ["`fun` returned arrays and then", "loss comes first"],
+        ),
         (lambda p: (*both(p), 1), TypeError, ["a pair"]),
         (lambda p: (loss(p), None), TypeError, ["`grad` returned None"]),
         (lambda p: (loss(p), {"w": p["w"]}), ValueError, ["`grad`", "missing b"]),

@@ -273,6 +273,29 @@ def test_shapes_that_do_not_fit_are_refused(x0: Any, shapes: Any, words: list[st
         assert word in str(caught.value)
 
 
+def test_shapes_without_names_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"`shapes` is \[\(3,\)\]: pass a dict"):
+        check_gradient(lambda t: 0.0, np.ones(3), np.ones(3), shapes=[(3,)])  # type: ignore[arg-type]
+
+
+def test_arguments_in_another_order_are_told_theirs() -> None:
+    x = np.ones(3)
+    with pytest.raises(TypeError, match=r"`x0` has dtype object.*check_gradient\(fun, grad, x0\)"):
+        check_gradient(lambda t: t @ t, x, lambda t: 2 * t)
+    with pytest.raises(
+        TypeError, match=r"a gradient comes second.*check_gradient\(fun, grad, x0\)"
+    ):
+        check_gradient(lambda t: 2 * t, lambda t: t @ t, x)
+
+
+def test_arrays_in_another_order_are_told_theirs() -> None:
+    x0 = [np.ones(2), np.ones((2, 3))]
+    with pytest.raises(
+        ValueError, match=r"`grad` at \[0\] .*another order; here it is \[0\], \[1\]"
+    ):
+        check_gradient(lambda t: 0.0, x0[::-1], x0)
+
+
 def test_a_column_vector_is_flat_too() -> None:
     theta = np.ones((6, 1))
     report = check_gradient(
