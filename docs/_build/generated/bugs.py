@@ -15,7 +15,7 @@ from typing import Any
 from gradcheck.learning.faults import CATALOGUE, Fault
 
 PAGE = Path(__file__).parents[2] / "understand" / "bugs.md"
-MODELS = {"linear": "the linear model", "network": "the network"}
+MODELS = {"linear": "Linear model", "network": "Network"}
 SAY = '''
 ```python exec="true" session="bugs"
 def say(name):
@@ -36,7 +36,7 @@ def main() -> None:
     print(SAY)
     for bug, faults in by_name().items():
         first, *alike = faults
-        print(f"## The report says “{bug}” {{ #says-{anchor(bug)} }}\n\n{entry(first)}")
+        print(f"## “{bug}” {{ #says-{anchor(bug)} }}\n\n{entry(first)}")
         if alike:
             print("<details markdown data-search-exclude>")
             print(f"<summary>{len(alike)} more with such a report</summary>\n")
@@ -66,7 +66,7 @@ def checker() -> Any:
 def entry(fault: Fault) -> str:
     """Return what the page says of one fault."""
     options = ", ".join(f"`{name}={value!r}`" for name, value in fault.needs.items())
-    where = f"In {MODELS[fault.model]}" + (f", with {options}" if options else "")
+    where = MODELS[fault.model] + (f", with {options}" if options else "")
     lines = [f"- {line}" for line in fault.wrong.splitlines()] + [f"+ {fault.right}"]
     why = text(fault.why)
     if fault.signature is None:

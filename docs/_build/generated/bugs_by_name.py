@@ -1,7 +1,8 @@
-"""Write which bugs of the catalogue make the report say what, as a table with links."""
+"""Write which bugs make the report say what, as a table with links to each name."""
 
 from __future__ import annotations
 
+from generated import patterns
 from generated.bugs import anchor, by_name, text
 
 
@@ -11,6 +12,8 @@ def main() -> None:
     for bug, faults in by_name().items():
         links = ", ".join(f"[{text(fault.name)}](#{anchor(fault.name)})" for fault in faults)
         print(f"| [{bug}](#says-{anchor(bug)}) | {links} |")
+    for bug, pattern in patterns.by_name().items():
+        print(f"| [{bug}](#says-{anchor(bug)}) | {pattern.about} |")
 
 
 if __name__ == "__main__":
