@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import PAGES, Site
+from conftest import PAGES, ROOT, Site
 
 MOST = 1300
 OTHER = {"learn/nine-steps.md": 1200, "understand/bugs.md": 1500, "understand/trust.md": 1500}
@@ -30,3 +30,11 @@ def test_words_are_counted() -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "reference.md"])
 def test_page_is_short(site: Site, page: str) -> None:
     assert words((site.path / page).read_text()) <= OTHER.get(page, MOST)
+
+
+def test_what_contributing_names_exists() -> None:
+    page = (ROOT / "docs/contributing.md").read_text()
+    named = re.findall(r"`(?:\.venv/bin/\w+ )?((?:gradcheck|tests|docs|\.ci)/[^`\s]*)", page)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    rooms = [path.parent.name for path in (ROOT / "gradcheck").glob("*/__init__.py")]
+    assert [room for room in rooms if f"`gradcheck/{room}/`" not in page] == []
