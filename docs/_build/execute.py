@@ -39,6 +39,7 @@ ROOT = HERE.parent.parent
 SWITCHED_ON = os.environ.get("SITE_EXECUTE", "true") != "false"
 LIMIT = float(os.environ.get("SITE_BLOCK_SECONDS", "120"))
 REPORT = Path(os.environ.get("SITE_REPORT", ROOT / ".cache" / "site-report.json"))
+ROW = r".*\S {2,}\S.*"  # of a table: its columns stand apart
 GENERATED = re.compile(r"\{\{ generated: (\w+) \}\}")
 
 log = get_plugin_logger("execute")
@@ -200,12 +201,14 @@ def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdow
         shown += Markup(f'<div class="output">{block.output}</div>')
     elif block.output:
         text = wrapped(html.escape(block.output), 1 if "raises" in block.options else 81)
-        shown += Markup(f'<pre class="output"><samp>{text}</samp></pre>')
+        wide = ' class="wide"' if wide_rows(block.output) else ""
+        shown += Markup(f'<pre class="output"><samp{wide}>{text}</samp></pre>')
     for count, svg in enumerate(block.figures):
         unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{id}-{count}-", svg)
         shown += Markup(f'<figure class="figure">{unique}</figure>')
     if "fold" in block.options:
-        shown += Markup(f"<details><summary>The code of this figure</summary>{code}</details>")
+        what = "The code of this figure" if block.figures else "The whole program"
+        shown += Markup(f"<details><summary>{what}</summary>{code}</details>")
     else:
         shown = code + shown
     about = copied(int(id)) + editors.attributes(int(id), current)
@@ -229,10 +232,18 @@ def copied(number: int) -> str:
 
 
 def wrapped(text: str, length: int) -> str:
-    """Mark the lines of at least this length: they are folded where the screen ends."""
-    return re.sub(
-        rf"^.{{{length},}}$", r'<span class="long">\g<0></span>', text, flags=re.MULTILINE
-    )
+    """Mark the lines of at least this length, and the others that are rows of a table.
+
+    The former are folded where the screen ends, the latter never.
+    """
+    rest = rf"(?:^(?!.{{{length},}}$){ROW}\n?)+"
+    lines = re.compile(rf"(^.{{{length},}}$)|{rest}", re.MULTILINE)
+    return lines.sub(lambda m: f'<span class="{"long" if m[1] else "rows"}">{m[0]}</span>', text)
+
+
+def wide_rows(text: str) -> bool:
+    """Whether a row of a table is too wide for a phone."""
+    return any(len(row) > 44 for row in re.findall(ROW, text))
 
 
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:

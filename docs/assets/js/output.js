@@ -12,11 +12,21 @@ export const element = (tag, properties, ...children) => {
   return made
 }
 
-/** Fold long lines, as the built outputs do. @param {string} text @param {number} long */
-const folded = (text, long) =>
-  text
-    .split(new RegExp(`^(.{${long},})$`, "m"))
-    .map((part, index) => (index % 2 ? element("span", { className: "long" }, part) : part))
+const ROW = ".*\\S {2,}\\S.*" // of a table: its columns stand apart
+
+/** Mark long lines and rows of tables, as the built outputs do. @param {string} text @param {number} long */
+const folded = (text, long) => {
+  const lines = new RegExp(`(^.{${long},}$)|(?:^(?!.{${long},}$)${ROW}\\n?)+`, "gm")
+  const parts = []
+  let end = 0
+  for (const match of text.matchAll(lines)) {
+    const marked = element("span", { className: match[1] ? "long" : "rows" }, match[0])
+    parts.push(text.slice(end, match.index), marked)
+    end = match.index + match[0].length
+  }
+  const wide = (text.match(new RegExp(ROW, "g")) ?? []).some((row) => row.length > 44)
+  return element("samp", { className: wide ? "wide" : "" }, ...parts, text.slice(end))
+}
 
 /** Keep of HTML that code has made text and tables, and nothing that acts. @param {string} html */
 const harmless = (html) => {
@@ -35,10 +45,10 @@ export const output = (parts, error) => {
   const long = error ? 1 : 81
   if (parts.every(({ kind }) => kind === "text")) {
     const text = parts.map((part) => part.text).join("")
-    return element("pre", { className: "output" }, element("samp", {}, ...folded(text, long)))
+    return element("pre", { className: "output" }, folded(text, long))
   }
   const shown = parts.flatMap(({ kind, text }) =>
-    kind === "html" ? harmless(text) : [element("pre", {}, ...folded(text, long))],
+    kind === "html" ? harmless(text) : [element("pre", {}, folded(text, long))],
   )
   return element("div", { className: "output" }, ...shown)
 }
