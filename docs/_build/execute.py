@@ -201,8 +201,9 @@ def show(*, id: str, md: Any, **_options: Any) -> Markup:  # noqa: A002, markdow
         shown += Markup(f'<div class="output">{block.output}</div>')
     elif block.output:
         text = wrapped(html.escape(block.output), 1 if "raises" in block.options else 81)
-        wide = ' class="wide"' if wide_rows(block.output) else ""
-        shown += Markup(f'<pre class="output"><samp{wide}>{text}</samp></pre>')
+        rows = re.findall(ROW, block.output)
+        columns = f' style="--columns: {max(map(len, rows))}"' if rows else ""
+        shown += Markup(f'<pre class="output"><samp{columns}>{text}</samp></pre>')
     for count, svg in enumerate(block.figures):
         unique = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>figure-{id}-{count}-", svg)
         shown += Markup(f'<figure class="figure">{unique}</figure>')
@@ -239,11 +240,6 @@ def wrapped(text: str, length: int) -> str:
     rest = rf"(?:^(?!.{{{length},}}$){ROW}\n?)+"
     lines = re.compile(rf"(^.{{{length},}}$)|{rest}", re.MULTILINE)
     return lines.sub(lambda m: f'<span class="{"long" if m[1] else "rows"}">{m[0]}</span>', text)
-
-
-def wide_rows(text: str) -> bool:
-    """Whether a row of a table is too wide for a phone."""
-    return any(len(row) > 44 for row in re.findall(ROW, text))
 
 
 def on_page_content(content: str, *, page: Any, config: Any, files: Any) -> None:

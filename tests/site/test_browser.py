@@ -175,6 +175,18 @@ def test_nothing_printed_is_cut_on_a_wide_screen(
     assert visits(where).cut == []
 
 
+@pytest.mark.parametrize("where", ["", "do/your-back-pass/", "learn/nine-steps/"])
+def test_on_a_phone_the_last_column_of_a_report_is_seen(
+    browser: Browser, address: str, where: str
+) -> None:
+    with browser.new_page(viewport={"width": WIDTHS[1], "height": 900}) as page:
+        page.goto(address + where)
+        tables = page.locator(".rows:visible", has_text="verdict").all()
+        assert tables
+        for table in tables:
+            assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
+
+
 def search(page: Page, words: str) -> list[str]:
     """Type into the search and give the addresses of what it finds."""
     page.keyboard.press("/")

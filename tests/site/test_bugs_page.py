@@ -36,7 +36,7 @@ def test_the_page_shows_what_the_check_says(site: Site, name: str) -> None:
 def test_the_page_shows_both_lines(site: Site, fault: faults.Fault) -> None:
     lines = [f"- {line}" for line in fault.wrong.splitlines()] + [f"+ {fault.right}"]
     shown = "\n".join(lines)
-    assert f"```diff\n{shown}\n```" in (site.path / PAGE).read_text()
+    assert f"\n{shown}\n```" in (site.path / PAGE).read_text()
 
 
 def test_a_fault_that_is_added_appears(

@@ -257,7 +257,7 @@ def test_everything_printed_reaches_page_and_report(tmp_path: Path) -> None:
         '<samp><span class="long">in a note</span>\n'
         '<span class="long">ValueError: `x0` is empty</span>\n</samp>',
         '<div class="output"><em>emphasis</em>\n</div>',
-        "of a drawing\n</samp></pre><details><summary>The code of this figure</summary><div",
+        "of a drawing\n</samp></pre><details><summary>The whole program</summary><div",
     ):
         assert shown in html
 

@@ -65,7 +65,7 @@ def checker() -> Any:
 
 def entry(fault: Fault) -> str:
     """Return what the page says of one fault."""
-    options = ", ".join(f"`{name}={value!r}`" for name, value in fault.needs.items())
+    options = ", ".join(f"{name}={value!r}" for name, value in fault.needs.items())
     where = MODELS[fault.model] + (f", with {options}" if options else "")
     lines = [f"- {line}" for line in fault.wrong.splitlines()] + [f"+ {fault.right}"]
     why = text(fault.why)
@@ -73,8 +73,8 @@ def entry(fault: Fault) -> str:
         why += " Other bugs give numbers like these: so the report tells where, and not which."
     return "\n".join(
         [
-            f"### {text(fault.name)} {{ #{anchor(fault.name)} }}\n\n{where}:\n",
-            "```diff",
+            f"### {text(fault.name)} {{ #{anchor(fault.name)} }}\n",
+            f"```diff\n  # {where}",
             *lines,
             "```\n",
             f'```python exec="true" session="bugs"\nsay("{fault.name}")\n```\n',

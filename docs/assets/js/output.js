@@ -24,8 +24,10 @@ const folded = (text, long) => {
     parts.push(text.slice(end, match.index), marked)
     end = match.index + match[0].length
   }
-  const wide = (text.match(new RegExp(ROW, "g")) ?? []).some((row) => row.length > 44)
-  return element("samp", { className: wide ? "wide" : "" }, ...parts, text.slice(end))
+  const shown = element("samp", {}, ...parts, text.slice(end))
+  const rows = text.match(new RegExp(ROW, "g")) ?? [""]
+  shown.style.setProperty("--columns", `${Math.max(...rows.map((row) => row.length))}`)
+  return shown
 }
 
 /** Keep of HTML that code has made text and tables, and nothing that acts. @param {string} html */
