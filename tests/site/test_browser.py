@@ -175,7 +175,7 @@ def test_nothing_printed_is_cut_on_a_wide_screen(
     assert visits(where).cut == []
 
 
-@pytest.mark.parametrize("where", ["", "do/your-back-pass/", "learn/nine-steps/"])
+@pytest.mark.parametrize("where", ["", "playground/", "do/your-back-pass/", "learn/nine-steps/"])
 def test_on_a_phone_the_last_column_of_a_report_is_seen(
     browser: Browser, address: str, where: str
 ) -> None:

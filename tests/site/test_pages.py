@@ -81,8 +81,8 @@ def test_what_is_copied_prints_what_the_page_shows(site: Site, page: str, tmp_pa
         earlier = alone[name]["output"] if name in alone else ""
         alone[name] = block | {"code": code, "output": earlier + block["output"]}
 
-    def check(block: dict[str, Any]) -> str:
-        ran = run(block["code"], tmp_path / str(block["line"]) / "copied.py")
+    def check(name: str, block: dict[str, Any]) -> str:
+        ran = run(block["code"], tmp_path / name / "copied.py")
         printed = ran.stdout
         if block["raises"]:
             # An error from a package is named in full: `gradcheck.SomeError: ...`.
@@ -93,7 +93,7 @@ def test_what_is_copied_prints_what_the_page_shows(site: Site, page: str, tmp_pa
         return f"docs/{page}:{block['line']}\n{printed}"
 
     with ThreadPoolExecutor(2) as threads:
-        printed = list(threads.map(check, alone.values()))
+        printed = list(threads.map(check, alone, alone.values()))
     assert printed == [
         f"docs/{page}:{block['line']}\n{block['output']}" for block in alone.values()
     ]
