@@ -64,6 +64,23 @@ def backward(dy, x):
 report = check_backward(forward, backward, x)
 """
 LEAKY = LAYER.replace("OUTPUT", "np.where(x > 0, x, 0.1 * x)")
+GATED = """
+x, Q, K = rng.normal(size=(6, 4)), *rng.normal(size=(2, 4, 3))
+
+
+def forward(x, Q, K):
+    return (x @ Q) * (x @ K)
+
+
+def backward(dy, x, Q, K):
+    q, k = dy * (x @ K), dy * (x @ Q)
+    dx, dQ, dK = q @ Q.T + k @ K.T, x.T @ q, x.T @ k
+    LINE
+
+
+report = check_backward(forward, backward, (x, Q, K))
+"""
+
 PATTERNS = (
     Pattern(
         "A lasso: least squares with a penalty on the sizes of the weights, left out of the gradient.",
@@ -260,22 +277,13 @@ PATTERNS = (
         "Two matrices of one shape, returned in the wrong order.",
         "return dx, dK, dQ",
         "return dx, dQ, dK",
-        """
-        x, Q, K = rng.normal(size=(6, 4)), *rng.normal(size=(2, 4, 3))
-
-
-        def forward(x, Q, K):
-            return (x @ Q) * (x @ K)
-
-
-        def backward(dy, x, Q, K):
-            q, k = dy * (x @ K), dy * (x @ Q)
-            dx, dQ, dK = q @ Q.T + k @ K.T, x.T @ q, x.T @ k
-            LINE
-
-
-        report = check_backward(forward, backward, (x, Q, K))
-        """,
+        GATED,
+    ),
+    Pattern(
+        "Two matrices of one shape, and the slopes of one returned for both.",
+        "return dx, dQ, dQ",
+        "return dx, dQ, dK",
+        GATED,
     ),
     Pattern(
         "An embedding: a word that comes twice gets the slopes of its last place only.",
