@@ -101,10 +101,6 @@ def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:
             arrays = seen.arrays(closer)
             findings = diagnose(arrays, lengths, integers, data)
         findings = _tried(findings, evaluator, grad, arrays)
-        if output is not None:  # a layer is checked alone already
-            findings = tuple(
-                f._replace(look_at=f.look_at.replace(" (`check_backward`)", "")) for f in findings
-            )
         return Explained(findings, tuple(_looked(closer, arrays)), closer)
     except Exception as error:
         said = f"No diagnosis: it failed with {type(error).__name__}: {error}."

@@ -351,10 +351,10 @@ def _describe(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> list[
     biases = {name: bias for name in known if (bias := bias_of(name, known))}
     weights = {b: [w for w in biases if biases[w] == b] for b in biases.values()}
     if all(biases.get(name) in right for name in wrong):
-        return [_half(left, "weights only", (biases[n] for n in wrong), words.DELTA_RIGHT)]
+        return [_half(left, "weights only", (biases[n] for n in wrong), words.WEIGHTS)]
     if all(name in weights and {*weights[name]} <= {*right} for name in wrong):
         others = (w for name in wrong for w in weights[name])
-        return [_half(left, "biases only", others, words.SUM_WRONG)]
+        return [_half(left, "biases only", others, words.BIASES)]
     if right and all(c.settled for c in left):
         return [facts._replace(bug="these arrays only", look_at=words.ARRAYS)]
     return [facts._replace(look_at=words.EVERY if whole and len(left) > 1 else words.NEXT)]
@@ -379,7 +379,7 @@ def _layer(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding 
     evidence = f"wrong: {', '.join(wrong)}; right: {', '.join(later)}"
     look_at = words.LAYER.format(first=wrong[-1], after=later[0])
     if not numbered:
-        look_at = f"if the layers follow one another as `x0` lists them: {look_at}"
+        look_at = f"{look_at} If layers follow one another as `x0` lists them."
     return Finding(", ".join(wrong), "layer", evidence, look_at)
 
 

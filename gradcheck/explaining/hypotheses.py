@@ -600,7 +600,7 @@ def name_ratio(
             if abs(ratio - sign * value) <= room:
                 minus = words.SIGN if context.whole else "a minus lost"
                 if not context.whole:
-                    look_at = f"{words.HERE}: {minus}" if bug == "sign" else words.FACTOR_HERE
+                    look_at = f"{minus} {words.HERE}" if bug == "sign" else words.FACTOR_HERE
                 look_at += "" if sign > 0 else f"; and {minus}"
                 return bug, fraction(sign * value), note, look_at
     return None

@@ -30,8 +30,8 @@ CONSTANT = (
     "a constant in one of the two only: mean against sum (a number of examples or outputs), a "
     "learning rate, a scale"
 )
-HERE = "where these slopes alone are made, for the factor is not shared by all"
-FACTOR_HERE = f"{HERE}: an average for a sum, something counted twice or scaled"
+HERE = "in the line that makes these slopes alone"
+FACTOR_HERE = f"an average for a sum, something counted twice or scaled, {HERE}"
 PER_LINE = (
     "a scale of each row or column that one of the loss and the gradient has, such as gamma, a "
     "spread, a length, a count, a class weight, or an upstream gradient"
@@ -99,7 +99,7 @@ ROWS = (
     f"{RIGHT}what do these have in common? An index that comes more than once and is "
     "written, not added (`np.add.at` adds); a class, a group, an example"
 )
-BLOCK = f"{RIGHT}what do these share? A gate, a head, a step in time, a group, a slice"
+BLOCK = f"{RIGHT}what do these share? A gate, a head, a step of time, a group, a slice"
 RUN = f"{RIGHT}which array lies there? `shapes` gives them names in the report"
 SYMMETRIC = (
     f"{RIGHT}a matrix taken for symmetric (each pair counted twice, or once), taken transposed, or "
@@ -125,16 +125,15 @@ NEXT = (
     "one example, one term of the loss and one function at a time (`check_backward`): the part "
     "that passes is not it"
 )
-DELTA = (
-    "if the bias is added straight to what the weights give, delta, the slope of the layer's sums, "
-    "is right: look at {}; if something comes in between (a batch norm), look there"
+SHARED = (
+    "if the bias is added straight to what the weights give, the slope that both take is right: "
+    "look at {}; if something comes in between (a batch norm), look there"
 )
-DELTA_RIGHT = DELTA.format("what multiplies it in this line, or at a penalty on these weights")
-SUM_WRONG = DELTA.format("the sum over examples in this line")
+WEIGHTS = SHARED.format("what multiplies it in this line, or at a penalty on these weights")
+BIASES = SHARED.format("the sum over examples in this line")
 LAYER = (
-    "going backwards, {first} is the first that is wrong: look at the lines that come between "
-    "{after} and {first}: the weights and the derivative by which delta, the slope of a layer's "
-    "sums, is multiplied, or a term of the loss (or a step in time) that joins here"
+    "the lines between {after} and {first}, which is the first that is wrong, going backwards: by "
+    "what is the slope multiplied there (weights, a derivative)? Does a term of the loss join?"
 )
 PRECISION = (
     "so small an error is often one of precision: a safety epsilon in one of the two only, a "

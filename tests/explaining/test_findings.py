@@ -69,8 +69,7 @@ def test_wrong_from_one_layer_down() -> None:
     assert finding.bug == "layer"
     assert finding.where == "W1, b1, W2, b2"
     assert "right: W3, b3" in finding.evidence
-    assert "b2 is the first that is wrong" in finding.look_at
-    assert "between W3 and b2" in finding.look_at
+    assert "between W3 and b2, which is the first that is wrong" in finding.look_at
 
 
 def test_layer_whatever_the_order_of_the_dict() -> None:
