@@ -114,21 +114,23 @@ def _closer(
     findings: Sequence[Finding],
     look: int,
 ) -> tuple[CheckedArray, ...]:
-    """Look closer at arrays of which a search told little, if they are not explained."""
+    """Look closer at arrays of which a search told little, if they are not explained.
+
+    And at those in which all that it saw wrong lies in one line: are the others right?
+    """
     open_ = {n for f in findings if f.bug in UNEXPLAINED for n in f.where.split(", ")}
-    if not open_:
-        return ()
     named = open_ & {c.where for c in arrays}
-    wrong = [k for k, c in enumerate(arrays) if c.wrong.any() and (c.where in named or not named)]
-    others = [k for k, c in enumerate(arrays) if not c.settled and not c.wrong.any()]
-    # a few single entries that a search found need no more
-    some = [
-        k
-        for k in wrong
-        if np.sum(arrays[k].wrong) > 2 and 2 * np.sum(arrays[k].known) < arrays[k].x.size
-    ]
-    if look:  # where right and wrong entries meet
-        others, some = [], [k for k in some if arrays[k].shown.any()]
+    some, others = [], []
+    for k, c in enumerate(arrays):
+        wrong = int(np.sum(c.wrong))
+        if not wrong and not c.settled and open_ and not look:
+            others.append(k)
+        # a few single entries that a search found need no more
+        if wrong > 2 and 2 * np.sum(c.known) < c.x.size:
+            unexplained = c.where in named or (open_ and not named)
+            mixed = not look or c.shown.any()  # right and wrong entries meet
+            if (unexplained and mixed) or (c.in_line and not c.settled):
+                some.append(k)
     return tuple(look_closer(seen.problem, (*seen.checked, *closer), others + some, look))
 
 

@@ -122,7 +122,8 @@ class Diagnosis(NamedTuple):
             said = self._all_of(check, self._context_of(check, told))
             own += said
             left += [] if said else [check]
-        several = left[::-1]
+        settled = {c.name for c in told} - {c.name for c in left}
+        several = [c for c in wrong if c.name not in settled]
         if together := _centred(wrong, left) or _moved(several) or _layer(self.checks, several):
             names = together.where.split(", ")
             own = [*(f for f in own if f.where not in names), together]
@@ -186,9 +187,7 @@ class Diagnosis(NamedTuple):
         found_in = places(check)
         boxes = any(place.kind in BOXES for place in found_in)
         # what lies in one row says nothing of a mask
-        touched = zip(check.x.shape, np.nonzero(check.wrong), strict=True)
-        boxes |= any(n > 1 and np.ptp(i) == 0 for n, i in touched)
-        if not boxes and (found := _fitting(check, context, LINES, TWO_WAYS)):
+        if not (boxes or check.in_line) and (found := _fitting(check, context, LINES, TWO_WAYS)):
             where = found_in[0].part.where if found_in else check.where
             return [finding._replace(where=where) for finding in found], []
         if (small := _small(check)) is not None:
