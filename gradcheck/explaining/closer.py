@@ -31,7 +31,7 @@ def look_closer(
         seen = np.concatenate([c.index for c in mine] or [np.empty(0, np.intp)])
         wrong = np.concatenate([c.index[c.verdict == Verdict.WRONG] for c in mine] or [seen])
         shape = problem.evaluator.parameters.shapes[k]
-        around = _grid(shape, int(wrong[0]), size, rng) if wrong.size else _some(shape, rng)
+        around = _grid(shape, wrong, size, rng) if wrong.size else _some(shape, rng)
         index = np.setdiff1d(around, seen)[:left]
         index = index[np.isfinite(problem.gradient[k][index])]
         if not index.size:
@@ -50,17 +50,17 @@ def _some(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return rng.choice(size, min(size, TASTE), replace=False)
 
 
-def _grid(shape: tuple[int, ...], place: int, size: int, rng: np.random.Generator) -> Array:
-    """Return a grid of about `size` entries that holds an entry; all of an array that is small."""
+def _grid(shape: tuple[int, ...], wrong: Array, size: int, rng: np.random.Generator) -> Array:
+    """Return a grid of about `size` entries through wrong ones; all of an array that is small."""
     if np.prod(shape) <= size:
         return np.arange(np.prod(shape))
     sides = [1] * len(shape)
     while np.prod(sides) < size:  # the shortest side grows, as far as its axis goes
         axis = min((k for k, n in enumerate(shape) if sides[k] < n), key=lambda k: sides[k])
         sides[axis] += 1
-    at = np.unravel_index(place, shape)
+    at = np.unravel_index(rng.permutation(wrong), shape)
     along = [
-        np.append(rng.permutation(np.delete(np.arange(n), i))[: side - 1], i)
+        list(dict.fromkeys([*i[: side // 3 + 1].tolist(), *rng.permutation(n).tolist()]))[:side]
         for n, i, side in zip(shape, at, sides, strict=True)
     ]
     return np.unique(np.ravel_multi_index(np.ix_(*along), shape))
