@@ -28,6 +28,7 @@ from gradcheck.explaining.hypotheses import (
     ORDERS,
     TWO_WAYS,
     VALUES,
+    WHOLE,
     name_ratio,
     reordered,
     sorted_order,
@@ -197,8 +198,9 @@ class Diagnosis(NamedTuple):
             large = check._replace(wrong=check.wrong & ~small, error=error)
             if found := self._all_of(large, context):
                 return [*found, _rounding(few)], []
-            found, rest = self._parts_of(large, context)
-            return [*found, _rounding(few)], rest
+            if any(place.kind in BOXES for place in places(large)):
+                found, rest = self._parts_of(large, context)
+                return [*found, _rounding(few)], rest
         here = context._replace(whole=False, part=True)
         parts = [f for place in found_in for f in self._part(check, place, here)]
         return parts, [] if parts else [check]
@@ -230,7 +232,7 @@ def _fitting(check: ArrayCheck, context: Context, *tables: Sequence[Hypothesis])
         found = [
             finding
             for explain in table
-            if (finding := explain(check if explain in ORDERS else thin, context))
+            if (finding := explain(check if explain in WHOLE else thin, context))
         ]
         if len(found) > 1:
             return [finding._replace(look_at=finding.look_at + EITHER) for finding in found]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Order = NDArray[np.intp]  # where each one goes
     Goes = Callable[[Index], NDArray[np.intp]]
 
-__all__ = ["LINES", "MIXTURES", "ORDERS", "TWO_WAYS", "VALUES", "Hypothesis", "name_ratio"]
+__all__ = ["LINES", "MIXTURES", "ORDERS", "TWO_WAYS", "VALUES", "WHOLE", "Hypothesis", "name_ratio"]
 
 
 def sigmoid(x: Any) -> Any:
@@ -438,14 +438,23 @@ def _reorders(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a = n in another order: transposed, turned round, shifted, entries moved."""
     if np.sum(check.wrong) < 2 or check.x.ndim == 0:
         return None
-    for what, goes, look_at in _orders(check):
+    return _first(check, _orders(check))
+
+
+def _rearranged(check: ArrayCheck, context: Context) -> Finding | None:
+    """Explain a = n with rows, columns or entries in any other order."""
+    return _first(check, _found_again(check)) if np.sum(check.wrong) > 1 else None
+
+
+def _first(check: ArrayCheck, orders: Iterator[tuple[str, Goes | Order, str]]) -> Finding | None:
+    for what, goes, look_at in orders:
         if told := reordered(check, goes):
             bug = "transposed" if look_at is words.TRANSPOSED else "permuted"
             return Finding(check.where, bug, f"{what}; shown by {told} entries", look_at)
     return None
 
 
-def _orders(check: ArrayCheck) -> Iterator[tuple[str, Goes, str]]:
+def _orders(check: ArrayCheck) -> Iterator[tuple[str, Goes | Order, str]]:
     """Yield orders, and for each to which flat index of a an entry of n goes."""
     shape = check.x.shape
     long = [axis for axis in range(len(shape)) if shape[axis] > 1]
@@ -457,7 +466,7 @@ def _orders(check: ArrayCheck) -> Iterator[tuple[str, Goes, str]]:
         yield form, partial(_turned, shape, i, j), words.TRANSPOSED
         if len(shape) == 2 and shape[i] != shape[j]:
             form = "a holds n, filled in column by column"
-            yield form, partial(_placed, shape, _by_columns(shape)), words.TRANSPOSED
+            yield form, _by_columns(shape), words.TRANSPOSED
     for count in range(1, len(long) + 1):
         for axes in combinations(long, count):
             along = f"along {'axis' if count == 1 else 'axes'} {', '.join(map(str, axes))}"
@@ -467,16 +476,6 @@ def _orders(check: ArrayCheck) -> Iterator[tuple[str, Goes, str]]:
                     yield text, partial(_moved, shape, axes, 1, step), words.PERMUTED
             text = f"a is n reversed {along}: [::-1]"
             yield text, partial(_moved, shape, axes, -1, -1), words.FLIPPED
-    for what, names, order, place in _found_again(check):
-        was = np.argsort(order)
-        here = np.flatnonzero(was != np.arange(was.size))
-        moves = ", ".join(f"{names(was[k])} stands at {names(k)}" for k in here[:3])
-        text = f"the {what} of n in another order: {moves}{', ...' if here.size > 3 else ''}"
-        yield text, partial(_placed, shape, place), words.PERMUTED
-
-
-def _placed(shape: tuple[int, ...], place: NDArray[np.intp], at: Index) -> NDArray[np.intp]:
-    return place[np.ravel_multi_index(at, shape)]
 
 
 def _turned(shape: tuple[int, ...], i: int, j: int, at: Index) -> NDArray[np.intp]:
@@ -498,8 +497,8 @@ def _moved(
     return np.ravel_multi_index(moved, shape)
 
 
-def _found_again(check: ArrayCheck) -> Iterator[tuple[str, Callable[[int], Any], Order, Order]]:
-    """Yield what of n is found again in a, how to name it, its order, and that of all entries."""
+def _found_again(check: ArrayCheck) -> Iterator[tuple[str, Order, str]]:
+    """Yield in which order rows, columns or entries of n are found again in a."""
     a, n = check.analytic, check.numerical
     _, wrong_a, wrong_n, _ = check.seen
     strewn = np.minimum(np.abs(wrong_a), np.abs(wrong_n)).max() == 0
@@ -516,14 +515,21 @@ def _found_again(check: ArrayCheck) -> Iterator[tuple[str, Callable[[int], Any],
             order = np.arange(size)
             order[lines] = lines[nearest]
             place = np.take(index.reshape(a.shape), order, axis).ravel()
-            yield "columns" if axis else "rows", str, order, place
+            yield _said("columns" if axis else "rows", order, str), place, words.PERMUTED
     place = sorted_order(check)
 
     def name(k: int) -> Any:
         at = list(map(int, np.unravel_index(k, a.shape)))
         return at if a.ndim > 1 else at[0]
 
-    yield "entries", name, place, place
+    yield _said("entries", place, name), place, words.PERMUTED
+
+
+def _said(what: str, order: Order, name: Callable[[int], Any]) -> str:
+    was = np.argsort(order)
+    here = np.flatnonzero(was != np.arange(was.size))
+    moves = ", ".join(f"{name(was[k])} stands at {name(k)}" for k in here[:3])
+    return f"the {what} of n in another order: {moves}{', ...' if here.size > 3 else ''}"
 
 
 def sorted_order(check: ArrayCheck) -> Order:
@@ -565,7 +571,8 @@ def reordered(check: ArrayCheck, goes: Goes | Order) -> int:
 
 VALUES: tuple[Hypothesis, ...] = (_zeros, _ratio, _term)
 ORDERS: tuple[Hypothesis, ...] = (_reorders,)
-MIXTURES: tuple[Hypothesis, ...] = (_ratio_beside_l2, _chain_rule, _clipped, _one_size)
+MIXTURES: tuple[Hypothesis, ...] = (_rearranged, _ratio_beside_l2, _chain_rule, _clipped, _one_size)
+WHOLE = (_reorders, _rearranged)  # of a large array, too
 LINES: tuple[Hypothesis, ...] = (partial(_zeros, strewn=True), _by_sign, _along_axes)
 TWO_WAYS: tuple[Hypothesis, ...] = (_two_means,)
 
