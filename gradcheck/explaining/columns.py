@@ -85,8 +85,9 @@ def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:
         data = "`args`" if output is None else "`inputs`"
         shapes = list(_shapes((evaluator.args, output)))
         lengths = [s[0] for s in shapes if s] + [n for s in shapes for n in s[1:]]
-        # N is the length that most arrays share
-        lengths.sort(key=lambda n: -sum(n in s for s in shapes))
+        # N is none of the lengths of the parameters, and most arrays share it
+        own = {n for shape in evaluator.parameters.shapes for n in shape}
+        lengths.sort(key=lambda n: (n in own, -sum(n in s for s in shapes)))
         given = [array for _, array in leaves(list(evaluator.args))]
         integers = [
             d for d in given if isinstance(d, np.ndarray) and d.size and d.dtype.kind in "iu"

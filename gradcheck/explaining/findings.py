@@ -374,7 +374,7 @@ def _layer(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding 
     if depth[wrong[-1]] == depth[later[0]] and not depth[later[0]][1]:
         return None
     last = [c for c in left if depth[c.name] == depth[wrong[-1]]]
-    dead = [c for c in checks if c.dead and depth[c.name] <= depth[wrong[-1]]]
+    dead = [c for c in checks if c.dead and depth[c.name] == depth[wrong[-1]]]
     if len(wrong + dead) < 2 or all(vector(c) and not depth[c.name][1] for c in last):
         return None
     evidence = f"wrong: {', '.join(wrong)}; right: {', '.join(later)}"
@@ -386,10 +386,11 @@ def _layer(checks: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding 
 
 def _centred(wrong: Sequence[ArrayCheck], left: Sequence[ArrayCheck]) -> Finding | None:
     """Say where the loss feels weights, and not the bias beside them: its mean is taken off."""
-    known, checks = roles(wrong), {c.name: c for c in wrong}
+    known = roles(wrong)
     pairs = [(name, bias) for name in known if (bias := bias_of(name, known))]
     unexplained = [c.name for c in left if not c.still]
-    found = [p for p in pairs if checks[p[1]].still and p[0] in unexplained]
+    felt = [c.name for c in wrong if not c.still or c.shown.any()]
+    found = [p for p in pairs if p[1] not in felt and p[0] in unexplained]
     if not found:
         return None
     biases = ", ".join(dict.fromkeys(bias for _, bias in found))

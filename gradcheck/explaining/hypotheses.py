@@ -381,7 +381,8 @@ def _along_axes(check: ArrayCheck, context: Context) -> Finding | None:
             c = across(basis, a - base, axes)
             ratio = c if basis is n else 1.0
             if explained(check, base + c * basis, ratio, together=False) >= groups + 3:
-                spread = f": {np.nanmin(c):.3g} to {np.nanmax(c):.3g}," if basis is n else ""
+                c = np.broadcast_to(c, a.shape)[check.wrong]
+                spread = f": {c.min():.3g} to {c.max():.3g}," if basis is n else ""
                 return Finding(check.where, bug, f"{form} {text}{spread} {check.share}", look_at)
         if check.whole and _straight(check, axes) >= 2 * groups + 3:
             evidence = f"a - n is a straight line in the parameter, in {text} {check.share}"
