@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 
     Function = Callable[[NDArray[Any]], NDArray[Any]]
     Hypothesis = Callable[[ArrayCheck, Context], Finding | None]
-    Index = tuple[NDArray[np.intp], ...]
     Order = NDArray[np.intp]  # where each one goes
-    Goes = Callable[[Index], NDArray[np.intp]]
 
 __all__ = ["LINES", "MIXTURES", "ORDERS", "TWO_WAYS", "VALUES", "WHOLE", "Hypothesis", "name_ratio"]
 
@@ -74,7 +72,6 @@ class Term(NamedTuple):
 
 TERMS = (
     Term(lambda x: x, "L2 term", " times the parameter", ""),
-    Term(np.sign, "L1 term", " sign(x)", words.L1),
     Term(np.ones_like, "constant term", "", words.SAME),
     Term(np.exp, "term", " exp(x)", words.HOLDS_EXP),
     Term(
@@ -92,8 +89,6 @@ SLOPES: dict[str, tuple[Function, str]] = {
     "(x > 0)": (lambda x: 1.0 * (x > 0), "the slope of a ReLU"),
     "abs(x)": (np.abs, "x for its sign (the slope of a square for that of abs(x))"),
     "tanh(x)": (np.tanh, "tanh itself"),
-    "(1 - tanh(x)^2)": (lambda x: 1 - np.tanh(x) ** 2, "the slope of tanh"),
-    "(1 - x^2)": (lambda x: 1 - x**2, "1 - x^2"),
     "s(x)": (sigmoid, "the sigmoid s (the slope of a softplus)"),
     "s(x) s(-x)": (lambda x: sigmoid(x) * sigmoid(-x), "the slope of the sigmoid s"),
     "G(x)": (partial(_gelu, slope=False), "the first term of a GELU's slope (a product)"),
@@ -436,66 +431,52 @@ def _two_means(check: ArrayCheck, context: Context) -> Finding | None:
 
 
 def _reorders(check: ArrayCheck, context: Context) -> Finding | None:
-    """Explain a = n in another order: transposed, turned round, shifted, entries moved."""
-    if np.sum(check.wrong) < 2 or check.x.ndim == 0:
-        return None
-    return _first(check, _orders(check))
+    """Explain a = n transposed, turned round or shifted."""
+    return _first(check, _orders(check.x.shape))
 
 
 def _rearranged(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain a = n with rows, columns or entries in any other order."""
-    return _first(check, _found_again(check)) if np.sum(check.wrong) > 1 else None
+    return _first(check, _found_again(check))
 
 
-def _first(check: ArrayCheck, orders: Iterator[tuple[str, Goes | Order, str]]) -> Finding | None:
-    for what, goes, look_at in orders:
-        if told := reordered(check, goes):
+def _first(check: ArrayCheck, orders: Iterator[tuple[str, Order, str]]) -> Finding | None:
+    for what, place, look_at in orders if np.sum(check.wrong) > 1 else ():
+        if told := reordered(check, place):
             bug = "transposed" if look_at is words.TRANSPOSED else "permuted"
             return Finding(check.where, bug, f"{what}; shown by {told} entries", look_at)
     return None
 
 
-def _orders(check: ArrayCheck) -> Iterator[tuple[str, Goes | Order, str]]:
-    """Yield orders, and for each to which flat index of a an entry of n goes."""
-    shape = check.x.shape
+def _orders(shape: tuple[int, ...]) -> Iterator[tuple[str, Order, str]]:
+    """Yield orders, and for each where an entry of n stands in a."""
+    index = np.arange(np.prod(shape)).reshape(shape)
     long = [axis for axis in range(len(shape)) if shape[axis] > 1]
     for i, j in combinations(long, 2):
-        form = f"a holds n.swapaxes({i}, {j})"
-        if len(shape) == 2:
-            square = shape[i] == shape[j]
-            form = "a[i, j] = n[j, i]" if square else "a holds n, read column by column"
-        yield form, partial(_turned, shape, i, j), words.TRANSPOSED
-        if len(shape) == 2 and shape[i] != shape[j]:
-            form = "a holds n, filled in column by column"
-            yield form, _by_columns(shape), words.TRANSPOSED
+        turned = index.swapaxes(i, j)
+        if len(shape) > 2:
+            yield f"a holds n.swapaxes({i}, {j})", _place(turned), words.TRANSPOSED
+        elif shape[i] == shape[j]:
+            yield "a[i, j] = n[j, i]", _place(turned), words.TRANSPOSED
+        else:
+            yield "a holds n, read column by column", _place(turned), words.TRANSPOSED
+            columns = index.ravel().reshape(shape, order="F")
+            yield "a holds n, filled in column by column", _place(columns), words.TRANSPOSED
     for count in range(1, len(long) + 1):
         for axes in combinations(long, count):
             along = f"along {'axis' if count == 1 else 'axes'} {', '.join(map(str, axes))}"
-            if count == 1:
-                for step in (1, -1):
-                    text = f"a is n shifted by {step} {along}"
-                    yield text, partial(_moved, shape, axes, 1, step), words.PERMUTED
-            text = f"a is n reversed {along}: [::-1]"
-            yield text, partial(_moved, shape, axes, -1, -1), words.FLIPPED
+            for step in (1, -1) if count == 1 else ():
+                moved = np.roll(index, step, axes)
+                yield f"a is n shifted by {step} {along}", _place(moved), words.PERMUTED
+            turned = np.flip(index, axes)
+            yield f"a is n reversed {along}: [::-1]", _place(turned), words.FLIPPED
 
 
-def _turned(shape: tuple[int, ...], i: int, j: int, at: Index) -> NDArray[np.intp]:
-    order = list(range(len(shape)))
-    order[i], order[j] = j, i
-    return np.ravel_multi_index([at[k] for k in order], [shape[k] for k in order])
-
-
-def _by_columns(shape: tuple[int, ...]) -> NDArray[np.intp]:
-    order: NDArray[np.intp] = np.argsort(np.arange(np.prod(shape)).reshape(shape, order="F"), None)
-    return order
-
-
-def _moved(
-    shape: tuple[int, ...], axes: tuple[int, ...], sign: int, step: int, at: Index
-) -> NDArray[np.intp]:
-    moved = [(sign * i + step) % n if k in axes else i
-             for k, (i, n) in enumerate(zip(at, shape, strict=True))]  # fmt: skip
-    return np.ravel_multi_index(moved, shape)
+def _place(was: Order) -> Order:
+    """Return where each entry stands, from which entry stands where."""
+    place = np.empty(was.size, np.intp)
+    place[was.ravel()] = np.arange(was.size)
+    return place
 
 
 def _found_again(check: ArrayCheck) -> Iterator[tuple[str, Order, str]]:
@@ -541,7 +522,7 @@ def sorted_order(check: ArrayCheck) -> Order:
     return place
 
 
-def reordered(check: ArrayCheck, goes: Goes | Order) -> int:
+def reordered(check: ArrayCheck, place: Order) -> int:
     """Return how many wrong entries prove that n went elsewhere; 0 if an entry contradicts it.
 
     An L2 term may have been added after the mix-up: then a - n, moved, is l2 (x - x, moved).
@@ -550,11 +531,7 @@ def reordered(check: ArrayCheck, goes: Goes | Order) -> int:
     known = np.flatnonzero(np.isfinite(n))
     if known.size > LARGE:
         known = np.union1d(np.flatnonzero(wrong), known[:: known.size // LARGE + 1])
-    there = (
-        goes[known]
-        if isinstance(goes, np.ndarray)
-        else goes(np.unravel_index(known, check.x.shape))
-    )
+    there = place[known]
     gap, far = np.abs(a[there] - n[there]), np.abs(a[known] - n[known])
     gap[np.isnan(gap)] = 0  # a sample: measured where it came from, and not where it stands
     room = TOLERANCE * np.sqrt(np.mean(far**2)) + 3 * error[known]

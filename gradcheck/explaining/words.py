@@ -39,7 +39,6 @@ PER_LINE = (
 TWO_SIDED = "the slopes of an activation on its two sides, such as those of a leaky ReLU: swapped"
 
 # one term
-L1 = "the L1 term of the gradient: forgotten, doubled or of the wrong sign"
 SAME = (
     "a term with the same slope in every entry: forgotten, or with a wrong sign or factor; the "
     "slope of a mean that is subtracted; a log of exp(x)"
