@@ -39,7 +39,7 @@ ROOT = HERE.parent.parent
 SWITCHED_ON = os.environ.get("SITE_EXECUTE", "true") != "false"
 LIMIT = float(os.environ.get("SITE_BLOCK_SECONDS", "120"))
 REPORT = Path(os.environ.get("SITE_REPORT", ROOT / ".cache" / "site-report.json"))
-ROW = r".*\S {2,}\S.*"  # of a table: its columns stand apart
+ROW = r".*\S {2,}\S.* {2,}\S.*"  # of a table: its columns stand apart
 GENERATED = re.compile(r"\{\{ generated: (\w+) \}\}")
 
 log = get_plugin_logger("execute")

@@ -337,3 +337,22 @@ def test_every_option_of_check_gradient_is_shown_on_some_page() -> None:
     )
     options = list(inspect.signature(gradcheck.check_gradient).parameters)[3:]
     assert [option for option in options if f"{option}=" not in blocks] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "code", "said"),
+    [
+        ("do/float32.md", "lopsided", ("float32 PASSED", "float64 WRONG")),
+        ("do/float32.md", "1.0001", ("float32: PASSED", "float64: WRONG")),
+        ("do/scipy.md", "wrong_row", ("outputs [4] alone",)),
+        ("understand/checker-at-fault.md", "elsewhere", ("PASSED, blind", "elsewhere: WRONG")),
+        ("learn/good-points.md", "raised(w)", ("large   wrong   PASSED", "maybe   WRONG")),
+        ("learn/good-points.md", '"equal"', ("equal weights: PASSED", "random weights: WRONG")),
+    ],
+)
+def test_what_a_page_says_of_a_block_is_what_it_printed(
+    site: Site, page: str, code: str, said: tuple[str, ...]
+) -> None:
+    (printed,) = [block["output"] for block in site.blocks(page) if code in block["code"]]
+    for text in said:
+        assert text in printed

@@ -12,7 +12,7 @@ export const element = (tag, properties, ...children) => {
   return made
 }
 
-const ROW = ".*\\S {2,}\\S.*" // of a table: its columns stand apart
+const ROW = ".*\\S {2,}\\S.* {2,}\\S.*" // of a table: its columns stand apart
 
 /** Mark long lines and rows of tables, as the built outputs do. @param {string} text @param {number} long */
 const folded = (text, long) => {
