@@ -138,7 +138,7 @@ def _closer(
 def _looked(closer: Sequence[CheckedArray], arrays: Sequence[ArrayCheck]) -> Iterator[str]:
     """Say what a closer look took."""
     if closer:
-        names = ", ".join(arrays[c.array].where for c in closer)
+        names = ", ".join(dict.fromkeys(arrays[c.array].where for c in closer))
         count = sum(c.index.size for c in closer)
         yield f"To explain what is wrong, {count:,} more entries were looked at, in {names}."
 

@@ -101,8 +101,7 @@ ROWS = (
 BLOCK = f"{RIGHT}what do these share? A gate, a head, a step of time, a group, a slice"
 RUN = f"{RIGHT}which array lies there? `shapes` gives them names in the report"
 SYMMETRIC = (
-    f"{RIGHT}a matrix taken for symmetric (each pair counted twice, or once), taken transposed, or "
-    "with a triangle left out"
+    f"{RIGHT}a matrix taken for symmetric (each pair counted twice, or once), or taken transposed"
 )
 RANGE = (
     f"{RIGHT}a slope that depends on the sign or the size of its input (a ReLU's negative side, a "
