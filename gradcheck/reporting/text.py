@@ -162,15 +162,15 @@ def footnotes(report: GradientReport) -> Iterator[str]:
         if math.isfinite(r) and name not in dead:
             size = f"{100 * r:.0f} % of" if r < 2 else f"{r:,.0f} times"
             yield (
-                f"An error in one entry{' of ' + name if name else ''} below {size} the "
-                "typical entry would not have been seen."
+                f"An error in one entry{' of ' + name if name else ''} may go unseen below "
+                f"{size} the typical entry."
             )
     if report.method == "directions" and told and not blind:
         worst = max(told, key=lambda name: told[name])
         place = f" (in {worst})" if worst else ""
         yield (
-            "The smallest error in one entry that would have been seen: "
-            f"{order(told[worst])} of a typical entry{place}."
+            f"In any one entry, an error above {order(told[worst])} of a typical entry{place} "
+            "would have been seen."
         )
     if report.eps > 1e-10 and (report.blind or report.unresolved or _by_little(report)):
         precision = PRECISIONS.get(report.eps, "low precision")

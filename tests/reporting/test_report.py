@@ -195,7 +195,7 @@ def test_what_could_not_have_been_seen_is_said_by_name() -> None:
 
 
 def test_nothing_is_said_of_a_resolution_that_is_fine() -> None:
-    assert "would not have been seen" not in str(report_of())
+    assert "may go unseen" not in str(report_of())
     assert "Nothing to tell" not in str(report_of())
 
 
