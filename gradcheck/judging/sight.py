@@ -45,8 +45,8 @@ def zero_note(names: Sequence[str], eps: float) -> list[str]:
         return []
     where = ", ".join(name or "the gradient" for name in names)
     text = (
-        f"{where}: zero beside the other slopes on both sides, and the loss stands still. A wrong "
-        "slope would have shown; the sign of what is below rounding would not."
+        f"{where}: both slopes are 0 but for rounding, and the loss stands still, as with a bias "
+        "before a batch norm. A wrong slope would have shown; a sign below rounding would not."
     )
     float64 = " A check in float64 (`dtype=float`) would tell more." if eps > 1e-10 else ""
     return [text + float64]
