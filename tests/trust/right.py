@@ -1015,3 +1015,21 @@ def _staircase(rng: Rng) -> Problem:
     return float32_inside(
         Problem(lambda w: 1000 + 0.1 * np.sum(w**2), lambda w: 0.2 * w, 1 + rng.random(size))
     )
+
+
+@case("waves far shorter than the parameters", "oscillation")
+def _far_out(rng: Rng) -> Problem:
+    far = 1e7
+    return Problem(
+        lambda w: np.sum(np.sin(w - far)), lambda w: np.cos(w - far), far + rng.normal(size=5)
+    )
+
+
+@case("float32 entry beside far larger ones", "float32")
+def _small_beside_large(rng: Rng) -> Problem:
+    """The entry is the difference of sums that float32 rounds to more than is left of it."""
+    A = rng.normal(size=(30, 30))
+    x = rng.normal(size=30)
+    x -= np.linalg.solve(A.T @ A, (A.T @ (A @ x)) * (np.arange(30) == 0))
+    p = Problem(lambda w, A: 0.5 * np.sum((A @ w) ** 2), lambda w, A: A.T @ (A @ w), x, (A,))
+    return in_float32(p)
