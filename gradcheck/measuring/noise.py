@@ -18,7 +18,6 @@ APART = 1e-6  # the spacing, of the size of a parameter: numbers in float32 move
 NEAR = 1e-10  # the spacing where the loss bends over such a distance
 QUIET = 10.0  # roundings of the loss: less noise than that is nothing but rounding
 LOUD = 300.0  # times the noise of rounding: then it is worth another look
-STEADY = 100.0  # times the noise nearby: a loss that moves so far there does not do it by chance
 FAR = (1.0, 30.0)  # in sizes of the parameters: steps at which a loss moves if it ever does
 PLATEAU = 0.01  # of the size of a parameter; a loss that stands still for longer is not rounded
 
@@ -50,9 +49,10 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
             nearer = sample(evaluator, line, APART / 8)
             loud = max(apart, nearer)
             if nearer.noise > apart.noise / 30:  # bends fall by 8^3 and more
-                # Stairs, or a wave: near the point it moves steadily, and not by roundings.
+                # Stairs, or a wave: it bends near the point already, and moves as far as it will.
                 ((_, moved),) = line([8 * near])
-                wave = abs(moved - evaluator.at_x0) > STEADY * found.noise
+                bends = found.noise > LOUD * quiet
+                wave = bends and abs(moved - evaluator.at_x0) > 0.1 * loud.noise
                 found, other = (found, loud) if wave else (loud, found)
                 evaluator.other_noise = other.noise
     if found.noise > LOUD * quiet:
