@@ -146,7 +146,7 @@ def check_gradient(
         Convert `x0` and the floating-point arrays in `args` first: ``dtype=float`` checks a
         float32 program in float64, where its code follows its inputs.
     method : {"auto", "entries", "directions"}, optional
-        ``"entries"`` checks every partial derivative: 2 calls of `fun` each, and up to 40 more
+        ``"entries"`` checks every partial derivative: 2 calls of `fun` each, and about 40 more
         where the gradient is right and the loss smooth. ``"directions"`` checks all together along
         random directions, with about 25 calls, and decodes which are wrong. ``"auto"``
         takes entries up to 2,000 parameters.

@@ -18,6 +18,7 @@ APART = 1e-6  # the spacing, of the size of a parameter: numbers in float32 move
 NEAR = 1e-10  # the spacing where the loss bends over such a distance
 QUIET = 10.0  # roundings of the loss: less noise than that is nothing but rounding
 LOUD = 300.0  # times the noise of rounding: then it is worth another look
+ODD = 3  # losses of a sample, those that stand out most: chance would not give them again
 FAR = (1.0, 30.0)  # in sizes of the parameters: steps at which a loss moves if it ever does
 PLATEAU = 0.01  # of the size of a parameter; a loss that stands still for longer is not rounded
 
@@ -44,7 +45,7 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
     if apart_too and found.noise > QUIET * quiet:
         apart, found = found, sample(evaluator, line, near)
         if apart.noise > LOUD * quiet:
-            apart.call_again(evaluator, line, 2)
+            apart.call_again(evaluator, line)
         if apart.noise > 4 * found.noise:
             nearer = sample(evaluator, line, APART / 8)
             loud = max(apart, nearer)
@@ -56,7 +57,7 @@ def estimate_noise(evaluator: Evaluator, rng: Any = None) -> float:
                 found, other = (found, loud) if wave else (loud, found)
                 evaluator.other_noise = other.noise
     if found.noise > LOUD * quiet:
-        found.call_again(evaluator, line, len(UNEVEN))
+        found.call_again(evaluator, line)
     return found.noise
 
 
@@ -81,9 +82,9 @@ class Sample(NamedTuple):
     steps: list[float]
     losses: list[float]
 
-    def call_again(self, evaluator: Evaluator, line: Line, count: int) -> None:
+    def call_again(self, evaluator: Evaluator, line: Line) -> None:
         """Call the loss again where it was the oddest: noise is the same again, chance is not."""
-        odd = np.argsort(np.abs(np.array(self.losses) - np.median(self.losses)))[-count:]
+        odd = np.argsort(np.abs(np.array(self.losses) - np.median(self.losses)))[-ODD:]
         again = [loss for _, loss in line([self.steps[i] for i in odd])]
         evaluator.refuse_chance([self.losses[i] for i in odd], again)
 
