@@ -130,8 +130,7 @@ class EntryJudge:
             backward = (evaluator.at_x0 - self.losses[rows, 1]) / down
             numerical = central(forward, backward, up, down)
             self.jumps[rows] = np.abs(forward - backward) / 2
-            rounding = evaluator.eps * np.abs(self.losses[rows]).max(axis=1) / 3
-            bar = ROUND_OFF * np.maximum(problem.noise, rounding) / ((up + down) / 2)
+            bar = ROUND_OFF * problem.noise / ((up + down) / 2)
             allowed = self.atol[rows] + problem.rtol * np.maximum(np.abs(a), np.abs(numerical))
             difference = np.abs(a - numerical)
             # An infinite slope would make the allowed difference infinite as well.
@@ -163,11 +162,7 @@ class EntryJudge:
         if verdict in (Verdict.WRONG, Verdict.UNRESOLVED):
             ladder.repeat()
         self.kinks |= verdict is Verdict.KINK
-        if verdict is Verdict.UNRESOLVED and limit < MAX_RUNGS:
-            return verdict  # the ladder was cut short: what the two calls said stands
         error = SURE * slope.error + (slope.kink if verdict is not Verdict.AGREE else 0.0)
-        if verdict is Verdict.AGREE == c.verdict[row] and error > c.error[row]:
-            return verdict
         c.numerical[row], c.error[row] = slope.value, error
         c.allowed[row] = allowed + error
         c.verdict[row], c.reason[row] = verdict, reason

@@ -166,25 +166,20 @@ class Descent(NamedTuple):
         elif not here.loud and region.whole and self._settled(region, here):
             return True
         else:
-            parts = self._quarters(region, here, 0)
-            if here.loud and len(parts) == 4 and region.size > SAMPLE:
-                if self._settled(region, here):
-                    return True
-                if len(region.axes) > 1:  # whole columns, perhaps
-                    parts = min(parts, self._quarters(region, here, -1), key=len)
+            parts = [
+                quarter
+                for half, found in self.direction.halves(region, here, region.axes[0])
+                for quarter in (
+                    self.direction.halves(half, found, half.axes[0])
+                    if half.size > LEAF
+                    else [(half, found)]
+                )
+            ]
+            throughout = here.loud and len(parts) == 4 and region.size > SAMPLE
+            if throughout and self._settled(region, here):
+                return True
         followed = [self.follow(part, found) for part, found in parts]
         return any(followed)
-
-    def _quarters(self, region: Region, here: Residual, axis: int) -> list[tuple[Region, Residual]]:
-        return [
-            part
-            for half, found in self.direction.halves(region, here, region.axes[axis])
-            for part in (
-                self.direction.halves(half, found, half.axes[axis])
-                if half.size > LEAF
-                else [(half, found)]
-            )
-        ]
 
     def _settled(self, region: Region, here: Residual) -> bool:
         """Look at a sample, in case all of a region is wrong, or all of it a little off."""

@@ -121,8 +121,6 @@ def sample(evaluator: Evaluator, line: Line, spacing: float) -> Sample:
 
 def _noise_in(t: Floats, values: Floats) -> float:
     """Return the standard deviation of the noise in values at some distances."""
-    if not np.all(np.diff(t) > 0):  # rounding has put two of the points on one place
-        t = np.array([0.0, *UNEVEN])
     sizes = []  # of the differences of each order
     with np.errstate(over="ignore", invalid="ignore"):
         differences = values - values[0]

@@ -232,8 +232,7 @@ class Ladder:
 
     def kinked(self, e: Estimate) -> bool:
         """Whether the one-sided slopes differ however small the step, and not by a bend alone."""
-        sure = e.kinked and e.settled and self.closest(e)
-        return sure and abs(self.rungs[min(self.rungs)].jump) <= 4 * e.kink
+        return e.kinked and e.settled and self.closest(e)
 
     def bend(self, distance: float) -> float:
         """Return by how much the slope changes over a distance: by no more than kinks allow."""
