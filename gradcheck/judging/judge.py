@@ -111,6 +111,8 @@ def judge(claim: Claim, ladder: Ladder, e: Estimate) -> Judgement:
         pass
     elif excess <= SURE * e.error:
         reason = Reason.ROUND_OFF
+    elif e.settled and excess <= SURE * e.error + e.kink:
+        reason = Reason.NOISE
     elif not e.settled and all(abs(r.jump) > 10 * r.bar for r in ladder.closer(e)):
         # Slopes that still run away at the smallest steps, as where the loss jumps.
         verdict, reason = Verdict.UNRESOLVED, Reason.TRUNCATION
