@@ -15,6 +15,7 @@ from gradcheck.explaining.findings import diagnose
 from gradcheck.judging.judge import Problem
 from gradcheck.judging.table import CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
+from gradcheck.measuring.noise import LOUD
 from gradcheck.measuring.parameters import Array
 from gradcheck.measuring.structures import leaves
 
@@ -68,7 +69,18 @@ class Seen(NamedTuple):
         settled |= any(mine) or (bool(mine) and not wrong.any())
         fields = (parameters.x0[k], analytic, numerical, error)
         x, a, n, e = (field.reshape(parameters.shapes[k]) for field in fields)
-        return ArrayCheck(parameters.names[k], x, a, n, e, wrong.reshape(x.shape), settled)
+        moves = self._moves(k, np.flatnonzero(wrong & (numerical == 0)))
+        wrong = wrong.reshape(x.shape)
+        return ArrayCheck(parameters.names[k], x, a, n, e, wrong, settled, moves=moves)
+
+    def _moves(self, k: int, flat: Array) -> bool:
+        """Whether the loss moves with an entry whose slope is exactly 0, as where it is even."""
+        evaluator = self.problem.evaluator
+        for index in flat[:1].tolist():
+            x = evaluator.parameters.x0[k][index]
+            (loss,) = evaluator([((k, index, x + (abs(x) or 1)),)])
+            return abs(loss - evaluator.at_x0) > LOUD * self.problem.noise
+        return False
 
 
 def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:

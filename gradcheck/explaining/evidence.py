@@ -55,6 +55,7 @@ class ArrayCheck(NamedTuple):
     settled all at once, `numerical` is `analytic`. `error` is the error bar of `numerical`. The
     name of a bare array is "". `settled` is False where a search stopped early, or could not see:
     other entries may be wrong, too. `of` is the share of a larger array for which this one stands.
+    `moves`: the loss moves with wrong entries in which its slope is exactly 0, as where it is even.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ArrayCheck(NamedTuple):
     wrong: NDArray[np.bool_]
     settled: bool = True
     of: str = ""
+    moves: bool = False
 
     @property
     def where(self) -> str:
@@ -125,8 +127,8 @@ class ArrayCheck(NamedTuple):
     @property
     def still(self) -> bool:
         """Whether the loss does not move with any wrong entry, so far as can be told."""
-        _, _, n, error = self.seen
-        return bool((np.abs(n) <= 3 * error).all())
+        _, a, n, error = self.seen
+        return bool((np.abs(n) <= np.minimum(3 * error, 0.1 * np.abs(a))).all()) and not self.moves
 
     @property
     def dead(self) -> bool:
@@ -167,14 +169,15 @@ class ArrayCheck(NamedTuple):
         alive, wrong = int(np.sum(self.alive)), int(np.sum(self.wrong))
         lost = int(np.sum(self.others & ~self.sure))
         lost *= 10 * lost > alive  # a few say nothing
-        sampled = "" if self.known.all() else " looked at"
-        noisy = f" ({lost:,} more are too noisy to tell)" if lost else ""
+        sampled = "" if self.known.all() else " known"
+        noisy = f" ({lost:,} more {'is' if lost == 1 else 'are'} too noisy to tell)" if lost else ""
         return f"in {wrong:,} of {alive - lost:,} entries{sampled}{noisy}"
 
     def part(self, index: Any, name: str | None = None) -> ArrayCheck:
         """Return a part of the array, under a name of its own."""
         x, a, n, error, wrong = (field[index] for field in self[1:6])
-        return ArrayCheck(self.name if name is None else name, x, a, n, error, wrong, self.settled)
+        name = self.name if name is None else name
+        return ArrayCheck(name, x, a, n, error, wrong, self.settled, moves=self.moves)
 
     def thinned(self) -> ArrayCheck:
         """Return all rows and columns of a large array in which something is wrong, and some."""

@@ -89,7 +89,7 @@ def diagnose(
         off = np.concatenate([check.off for check in checks] or [np.ones(0)])
         part = min(0.3, float(np.median(off))) if off.size else 0.3
         checks = [check._replace(settled=check.settled and check.clear(part)) for check in checks]
-        lengths = sorted({n for c in checks for n in (*c.x.shape, c.x.size)} - {1, *sizes})
+        lengths = sorted({n for c in checks for n in (*c.x.shape, c.x.size)} - {0, 1, *sizes})
         return Diagnosis(checks, Context(sizes, lengths, data=data), integers).findings()
 
 
@@ -97,7 +97,7 @@ def _prepared(check: ArrayCheck) -> ArrayCheck:
     x, a, n, error = (np.atleast_1d(np.asarray(field, np.float64)) for field in check[1:5])
     wrong = np.atleast_1d(check.wrong) & (np.isfinite(n) | ~np.isfinite(a))
     settled = check.settled or bool(np.isfinite(n).all())
-    return ArrayCheck(check.name, x, a, n, error, wrong, settled)
+    return ArrayCheck(check.name, x, a, n, error, wrong, settled, moves=check.moves)
 
 
 class Diagnosis(NamedTuple):
@@ -287,7 +287,7 @@ def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool = False) -
     fields: list[list[NDArray[Any]]] = [[] for _ in range(5)]
     wrong = sum(int(np.sum(c.wrong)) for c in checks)
     alive = sum(int(np.sum(c.alive)) for c in checks)
-    sampled = "" if all(c.known.all() for c in checks) else " looked at"
+    sampled = "" if all(c.known.all() for c in checks) else " known"
     for check in checks:
         thin = check.thinned()
         if spare_biases and (role[check.name].bias if check.name in role else check.x.ndim == 1):
@@ -298,7 +298,8 @@ def _join(checks: Sequence[ArrayCheck], name: str, spare_biases: bool = False) -
             column.append(field.ravel()[kept])
     x, a, n, error, off = map(np.concatenate, fields)
     of = f"in {wrong:,} of {alive:,} entries{sampled}"
-    return ArrayCheck(name, x, a, n, error, off, of=of)
+    moves = any(check.moves for check in checks)
+    return ArrayCheck(name, x, a, n, error, off, of=of, moves=moves)
 
 
 def _merge(findings: Sequence[Finding]) -> list[Finding]:

@@ -73,6 +73,7 @@ class Term(NamedTuple):
 TERMS = (
     Term(lambda x: x, "L2 term", " times the parameter", ""),
     Term(np.ones_like, "constant term", "", words.SAME),
+    Term(np.sign, "L1 term", " sign(x)", words.L1),
     Term(np.exp, "term", " exp(x)", words.HOLDS_EXP),
     Term(
         lambda x: softmax(x, 0) - softmax(x, 1) if x.ndim == 2 else 0 * x,
@@ -271,7 +272,8 @@ def _zeros(check: ArrayCheck, context: Context, strewn: bool = False) -> Finding
     if not a.any() and (strewn or not check.analytic[right].any()):
         bug = ("mask", words.MASK_IN_GRADIENT) if masked else ("never written", words.NEVER_WRITTEN)
         return Finding(check.where, bug[0], f"a is exactly 0 {check.share}, n is not", bug[1])
-    if not n.any() and not wide and (strewn or not check.numerical[right].any()):
+    still = not n.any() and not wide and not check.moves
+    if still and (strewn or not check.numerical[right].any()):
         look_at = words.MASK if context.part or masked else words.IGNORED
         evidence = f"n is exactly 0 {check.share}, a is not"
         return Finding(check.where, "loss ignores it", evidence, look_at)
@@ -307,6 +309,9 @@ def _clipped(check: ArrayCheck, context: Context) -> Finding | None:
         sure = bar < 0.03 * np.abs(free - at)
         bounds = {float(f"{bound:.4g}") for bound in at[wrong]}
         chance = len(bounds) == wrong.sum() and not all(map(_round, bounds))
+        counts = stops == "n" or not (bounded[right] % 1).any()  # one of them stops anywhere
+        chance |= wrong.sum() == 1 and bool(counts)
+        chance |= bounds == {0.0} and check.in_line  # a row that was never written
         # values that are few, as in counts, stop anywhere
         chance |= any(np.unique(v).size <= v.size / 2 for v in (bounded[right], free[wrong]))
         if (stopped & sure)[wrong].all() and inside[right].all() and right.sum() > 1 and not chance:
@@ -317,14 +322,15 @@ def _clipped(check: ArrayCheck, context: Context) -> Finding | None:
 
 
 def _round(value: float) -> bool:
-    """Whether a number is 0, or 1, 2 or 5 times a power of ten."""
-    return value == 0 or f"{abs(value):.3e}"[:5] in ("1.000", "2.000", "5.000")
+    """Whether a number is 1, 2 or 5 times a power of ten."""
+    return f"{abs(value):.3e}"[:5] in ("1.000", "2.000", "5.000")
 
 
 def _one_size(check: ArrayCheck, context: Context) -> Finding | None:
     """Explain slopes of one size, as of an absolute value, against others of the same signs."""
     _, a, n, error = check.seen
-    if a.size < 5 or not (a * n > 0).all() or check.others.any():
+    vague = (error > 0.03 * np.abs(n)).any()
+    if a.size < 5 or not (a * n > 0).all() or check.others.any() or vague:
         return None
     for one, other, v, w in (("n", "a", n, a), ("a", "n", a, n)):
         size = float(np.median(np.abs(v)))

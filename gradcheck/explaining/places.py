@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -124,8 +125,10 @@ def _patterns(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
         i, j = np.indices(shape)[-2:]
         yield "part of the entries", i != j, " off the diagonal", SYMMETRIC
     right, off = check.others, check.off
+    ways = math.comb(int(np.sum(check.wrong) + np.sum(right)), int(np.sum(check.wrong)))
     fades = off.min(initial=1) < 1e-2 * np.median(off)  # a threshold is one of `rtol`, not of x
-    if np.sum(check.wrong) < 3 or np.sum(right) < 3 or fades:
+    by_chance = 4 / ways > 0.01  # of two sizes, and two sides of each
+    if np.sum(check.wrong) < 3 or np.sum(right) < 3 or fades or by_chance:
         return
     for what, value in (("x", check.x), ("abs(x)", np.abs(check.x))):
         low, high = value[check.wrong], value[right]
@@ -134,7 +137,9 @@ def _patterns(check: ArrayCheck) -> Iterator[tuple[str, Any, str, str]]:
             if start < stop:
                 edge = 0.0 if start <= 0 <= stop else sign * (start + stop) / 2
                 inside = sign * value <= start
-                yield "part of the range", inside, f" where {what} {beyond} {edge:.3g}", RANGE
+                zero = what == "abs(x)" and edge == 0
+                name = " where x = 0" if zero else f" where {what} {beyond} {edge:.3g}"
+                yield "part of the range", inside, name, RANGE
 
 
 def _runs(check: ArrayCheck) -> list[Place]:

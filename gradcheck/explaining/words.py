@@ -43,10 +43,12 @@ SAME = (
     "a term with the same slope in every entry: forgotten, or with a wrong sign or factor; the "
     "slope of a mean that is subtracted; a log of exp(x)"
 )
+L1 = "the L1 term of the gradient: forgotten, doubled or of the wrong sign"
 HOLDS_EXP = "a term that holds exp of the parameter, such as a log of a sum of exp (a normaliser)"
 OTHER_SOFTMAX = "the axis of the softmax"
 MEAN_TERM = (
-    "a sum or mean over that axis: forgotten or of the wrong sign, as where a normalisation "
+    "a sum or mean over that axis: forgotten, of the wrong sign, or over other entries than it "
+    "should, as where a normalisation "
     "subtracts a mean (batch norm, layer norm) and the mean's own slope is left out"
 )
 CENTRED = (
@@ -116,19 +118,19 @@ ARRAYS = (
     "reaches them alone"
 )
 EVERY = (
-    "what all of them take: the slope of the loss by the output, or the slope carried from step to "
-    "step; check each function alone (`check_backward`)"
+    "what all of them take: the slope of the loss by the output, a term that reaches them all (a "
+    "penalty), in a recurrent layer the slope carried from step to step; check each function alone"
 )
 NEXT = (
-    "one example, one term of the loss and one function at a time (`check_backward`): the part "
-    "that passes is not it"
+    "one example, one term of the loss, one function at a time (`check_backward`), a mask switched "
+    "off: the part that passes is not it"
 )
 SHARED = (
     "if the bias is added straight to what the weights give, the slope that both take is right: "
     "look at {}; if something comes in between (a batch norm), look there"
 )
 WEIGHTS = SHARED.format("what multiplies it in this line, or at a penalty on these weights")
-BIASES = SHARED.format("the sum over examples in this line")
+BIASES = SHARED.format("the sum over examples in this line, or at a penalty on this bias")
 LAYER = (
     "the lines between {after} and {first}, which is the first that is wrong, going backwards: by "
     "what is the slope multiplied there (weights, a derivative)? Does a term of the loss join?"

@@ -19,6 +19,7 @@ from gradcheck.measuring.slopes import (
     typical_sizes,
 )
 
+AROUND = 200  # roundings of a parameter, for a minimum feels those of larger ones as well
 BENT = 0.02  # of a slope: smaller differences of its two sides are no kink
 SPARE = 40  # calls beyond two an entry that a right gradient may cost
 BLOCK = 1024  # entries that are nudged at a time
@@ -63,9 +64,8 @@ class EntryJudge:
         # Where a parameter cancels out, as a bias before a batch norm, what is left of its
         # gradient is rounding, as large as that of the loss over the size of the parameter.
         self.atol: Floats = problem.atol + 30 * problem.noise / scale
-        # A few roundings of each parameter.
         size = np.where(self.x != 0, np.abs(self.x), scale)
-        self.around = 10 * float(np.finfo(x.dtype).eps) * size
+        self.around = AROUND * float(np.finfo(x.dtype).eps) * size
         self.points = np.zeros((index.size, 2), dtype=x.dtype)
         self.losses = np.zeros((index.size, 2))
         self.jumps = np.zeros(index.size)  # half the difference of the two one-sided slopes

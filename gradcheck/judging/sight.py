@@ -32,8 +32,8 @@ def typical_entries(
     changes = [slope * size for slope, size in zip(slopes, sizes, strict=True)]
     wrong = SMALLEST * max(changes)
     zero = [
-        change < min(wrong, LOUD * noise) and stands_still(evaluator, k, noise)
-        for k, change in enumerate(changes)
+        change < min(wrong, LOUD * noise) and g.size > 0 and stands_still(evaluator, k, noise)
+        for k, (change, g) in enumerate(zip(changes, gradient, strict=True))
     ]
     found = zip(slopes, sizes, zero, strict=True)
     return [(wrong / size if cancels else slope, cancels) for slope, size, cancels in found]

@@ -129,10 +129,8 @@ class CheckedArray:
 
     def shows_sign(self) -> bool:
         """Whether the negative of these entries would have been called wrong."""
-        # Looked at again, a slope may move by its bar; the two slopes of a kink are known.
-        bar = np.where(self.verdict == Verdict.KINK, 0.0, self.error)
         with np.errstate(invalid="ignore"):
-            apart = np.abs(self.analytic + self.numerical) > self.allowed + bar
+            apart = np.abs(self.analytic + self.numerical) > self.allowed + self.error
         apart |= self.verdict == Verdict.WRONG
         return bool(np.any(apart & (self.verdict != Verdict.UNRESOLVED)))
 

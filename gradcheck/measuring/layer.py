@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.measuring.misuse import (
+    a_kind,
     pair_of,
     refuse_chance,
     refuse_none,
@@ -186,7 +187,7 @@ class Layer:
             slopes = [returned]  # for one input, which is a tuple itself or a row of numbers
         fits = len(slopes) in (len(tops), len(frame))
         if not fits or (self.loss.keywords and len(tops) > 1):
-            what = f"a {type(returned).__name__}"
+            what = a_kind(returned)
             if several and not self.loss.keywords:
                 what = f"{len(slopes)} slope{'s' * (len(slopes) > 1)}"
             what = "None" if returned is None else what

@@ -14,7 +14,13 @@ THREADS = 1e3  # roundings in which sums may differ that threads add up in anoth
 def short(value: Any) -> str:
     """Return a value as a sentence can hold it."""
     text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= 60 else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else a_kind(value)
+
+
+def a_kind(value: Any) -> str:
+    """Return the type of a value with its article, such as "an ndarray"."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' or name == 'ndarray' else 'a'} {name}"
 
 
 def refuse_uncallable(name: str, function: Any) -> None:

@@ -173,3 +173,35 @@ def test_factor_made_of_all_parameters_is_no_penalty() -> None:
     w = rng.normal(size=8)
     finding = only(lambda w: np.sum(np.cos(w)) + np.sum(w**2) ** 1.5, lambda w: -np.sin(w), w)
     assert finding.bug == "multiple of x"
+
+
+def test_slopes_that_are_0_where_the_loss_is_even_are_not_ignored() -> None:
+    report = check_gradient(lambda w: np.sum(np.cosh(w)), lambda w: np.sinh(w) + 0.1, np.zeros(5))
+    assert "loss ignores it" not in {finding.bug for finding in report.findings}
+
+
+@pytest.mark.parametrize("written", [0.0, 5.0, 11.0])
+def test_one_entry_of_whole_numbers_is_not_clipped(written: float) -> None:
+    slopes = np.array([10.0, 4, 5, 3])
+    wrong = np.array([written, 4, 5, 3])
+    report = check_gradient(lambda w: slopes @ w, lambda w: wrong, np.ones(4))
+    assert {finding.bug for finding in report.findings} <= {"one entry", "never written"}
+
+
+def test_a_column_that_was_never_written_is_not_clipped() -> None:
+    slopes = np.random.default_rng(0).uniform(0.1, 1, (5, 4)) * np.array([1, 1, 1, -1])
+    report = check_gradient(
+        lambda w: np.sum(slopes * np.sinh(w)),
+        lambda w: slopes * np.cosh(w) * (np.arange(4) < 3),
+        np.full((5, 4), 0.3),
+    )
+    assert [finding.bug for finding in report.findings] == ["never written"]
+
+
+def test_an_empty_array_is_no_obstacle() -> None:
+    x0 = {"W": np.arange(1.0, 7).reshape(2, 3), "b": np.zeros(0)}
+    report = check_gradient(
+        lambda p: np.sum(p["W"] ** 2), lambda p: {"W": 3 * p["W"], "b": p["b"]}, x0
+    )
+    assert report.findings[0].bug == "factor"
+    assert "batch norm" not in str(report)

@@ -486,7 +486,9 @@ def test_in_float32_what_could_not_have_been_seen_is_said() -> None:
     report = check(lambda w: np.sum(np.sin(w)), np.cos, x0)
     assert report.passed
     assert report.resolution[""] > 0.01
-    assert re.search("may go unseen|would have been seen|cannot judge", " ".join(str(report).split()))
+    assert re.search(
+        "may go unseen|would have been seen|cannot judge", " ".join(str(report).split())
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))

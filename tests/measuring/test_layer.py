@@ -396,7 +396,7 @@ def input_in_place(u: Any, x: Any) -> Any:
         (affine, lambda u, *a: (*affine_vjp(u, *a), u), (X, W, B), {}, ValueError,
          ["returned 4 slopes", "3 inputs"]),
         (affine, lambda u, *a: affine_vjp(u, *a)[0], (X, W, B), {}, ValueError,
-         ["returned a ndarray", "3 inputs"]),
+         ["returned an ndarray", "3 inputs"]),
         (affine, lambda u, *a: (u @ W.T, u.T @ X, u.sum(0)), (X, W, B), {}, ValueError,
          ["`backward` at w", "(4, 3)", "(3, 4)", "`inputs`"]),
         (affine, lambda u, **k: {"x": u @ W.T, "w": X.T @ u}, {"x": X, "w": W, "b": B}, {},
