@@ -40,7 +40,10 @@ def main() -> None:
         report = check(spoiled(names))
         assert pattern(report) == names, names
         words = [report.headline()]
-        words += [f"{finding.where}: {finding.look_at}." for finding in report.findings[:1]]
+        words += [
+            f"{finding.where}: {finding.look_at}.".replace("?.", "?")
+            for finding in report.findings[:1]
+        ]
         if names:
             found = "; ".join(suspects.get(names, ["none has just this pattern"]))
             words.append(f"Suspects in the catalogue: {found}.")

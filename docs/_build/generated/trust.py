@@ -61,12 +61,13 @@ def answer(outcomes: Sequence[Outcome]) -> str:
     right = Counter(o.verdict for o in outcomes if o.what == "right")
     bad = wrong_ones(outcomes)
     missed, caught = sum(o.missed for o in bad), sum(o.caught for o in bad)
+    rest = len(bad) - caught - missed
     return (
         f"When this site was built, the check saw **{right.total():,} right gradients** that are "
         f"hard to check: it passed {right['passed']:,}, could not judge {right['unresolved']:,}, "
         f"and called **{right['wrong']:,} wrong**. Of **{len(bad):,} wrong ones** it caught "
-        f"{caught:,}; **{missed:,} passed without a word**, and of the rest it said that it could "
-        "not tell."
+        f"{caught:,}; **{missed:,} passed without a word**."
+        + (f" Of the other {rest:,} it said that it could not tell." if rest else "")
     )
 
 
