@@ -110,10 +110,12 @@ def test_importing_gradcheck_loads_numpy_and_nothing_else() -> None:
 def test_nothing_points_back() -> None:
     """The arrow of reading within the core: parameters know nobody, the judge no entries."""
     below = {
-        "measuring.parameters": set(),
-        "measuring.loss": {"parameters"},
+        "measuring.misuse": set(),
+        "measuring.structures": set(),
+        "measuring.parameters": {"misuse", "structures"},
+        "measuring.loss": {"misuse", "structures", "parameters"},
         "measuring.slopes": {"parameters", "loss"},
-        "judging.judge": {"parameters", "slopes", "table"},
+        "judging.judge": {"parameters", "loss", "slopes", "table"},
         "judging.entries": {"parameters", "loss", "slopes", "judge", "table"},
         "explaining.evidence": set(),
         "explaining.hypotheses": {"evidence", "words"},

@@ -87,9 +87,11 @@ def status(block: Locator) -> str:
 RUN_ALL = """
 () => {
   const result = async box => {
+    const wait = () => new Promise(done => setTimeout(done, 20))
+    for (let i = 0; i < 500 && !box.querySelector(".run button"); i++) await wait()
     box.querySelector(".run button").click()
     const [go, stop] = box.querySelectorAll(".run button")
-    while (go.textContent != "Run" || go.hidden) await new Promise(done => setTimeout(done, 20))
+    while (go.textContent != "Run" || go.hidden) await wait()
     const output = box.querySelector(".output")?.textContent ?? ""
     return [box.dataset.block, output, box.querySelector("[role=status]").textContent]
   }
