@@ -10,12 +10,11 @@ import numpy as np
 
 from gradcheck.explaining.closer import LOOKS, TASTE, look_closer
 from gradcheck.explaining.evidence import ArrayCheck, Finding
-from gradcheck.explaining.experiments import own_steps, tried
+from gradcheck.explaining.experiments import moves, own_steps, tried
 from gradcheck.explaining.findings import diagnose
 from gradcheck.judging.judge import Problem
 from gradcheck.judging.table import CheckedArray, Verdict
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.noise import LOUD
 from gradcheck.measuring.parameters import Array
 from gradcheck.measuring.structures import leaves
 
@@ -69,18 +68,7 @@ class Seen(NamedTuple):
         settled |= any(mine) or (bool(mine) and not wrong.any())
         fields = (parameters.x0[k], analytic, numerical, error)
         x, a, n, e = (field.reshape(parameters.shapes[k]) for field in fields)
-        moves = self._moves(k, np.flatnonzero(wrong & (numerical == 0)))
-        wrong = wrong.reshape(x.shape)
-        return ArrayCheck(parameters.names[k], x, a, n, e, wrong, settled, moves=moves)
-
-    def _moves(self, k: int, flat: Array) -> bool:
-        """Whether the loss moves with an entry whose slope is exactly 0, as where it is even."""
-        evaluator = self.problem.evaluator
-        for index in flat[:1].tolist():
-            x = evaluator.parameters.x0[k][index]
-            (loss,) = evaluator([((k, index, x + (abs(x) or 1)),)])
-            return abs(loss - evaluator.at_x0) > LOUD * self.problem.noise
-        return False
+        return ArrayCheck(parameters.names[k], x, a, n, e, wrong.reshape(x.shape), settled)
 
 
 def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:
@@ -93,7 +81,7 @@ def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:
     evaluator, step = seen.problem.evaluator, seen.problem.step
     closer: tuple[CheckedArray, ...] = ()
     try:
-        arrays = seen.arrays()
+        arrays = _moving(seen, seen.arrays())
         data = "`args`" if output is None else "`inputs`"
         shapes = list(_shapes((evaluator.args, output)))
         lengths = [s[0] for s in shapes if s] + [n for s in shapes for n in s[1:]]
@@ -111,13 +99,29 @@ def explain(seen: Seen, grad: Any, *, output: Any = None) -> Explained:
             if not (more := _closer(seen, closer, arrays, findings, look)):
                 break
             closer += more
-            arrays = seen.arrays(closer)
+            arrays = _moving(seen, seen.arrays(closer), arrays)
             findings = diagnose(arrays, lengths, integers, data)
         findings = _tried(findings, evaluator, grad, arrays)
         return Explained(findings, tuple(_looked(closer, arrays)), closer)
     except Exception as error:
         said = f"No diagnosis: it failed with {type(error).__name__}: {error}."
         return Explained((), (said,), closer)
+
+
+def _moving(
+    seen: Seen, arrays: Sequence[ArrayCheck], before: Sequence[ArrayCheck] = ()
+) -> list[ArrayCheck]:
+    """Note of each array, once, whether the loss moves with a wrong entry whose slope is 0."""
+    noted = []
+    for k, c in enumerate(arrays):
+        flat = np.flatnonzero(c.wrong & (c.numerical == 0))
+        known = bool(before) and (before[k].wrong & (before[k].numerical == 0)).any()
+        if known:
+            c = c._replace(moves=before[k].moves)
+        elif flat.size:
+            c = c._replace(moves=moves(seen.problem, k, int(flat[0])))
+        noted.append(c)
+    return noted
 
 
 def _closer(

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck.explaining.evidence import Finding
+from gradcheck.judging.judge import Problem
 from gradcheck.measuring.loss import Evaluator
-from gradcheck.measuring.noise import estimate_noise
+from gradcheck.measuring.noise import LOUD, estimate_noise
 from gradcheck.measuring.pair import Pair
 from gradcheck.measuring.parameters import Array
 from gradcheck.measuring.slopes import Ladder, entry_line, typical_sizes
@@ -84,6 +85,19 @@ class Trial:
     def _go(self, point: Sequence[Array], t: float) -> None:
         for k, (flat, x) in enumerate(zip(self.parameters.flats, point, strict=True)):
             flat[:] = x + t * self.along[k] if k in self.along else x
+
+
+def moves(problem: Problem, array: int, index: int) -> bool:
+    """Whether the loss moves with an entry, by as much as its size; as where it is even, say."""
+    evaluator = problem.evaluator
+    x = evaluator.parameters.x0[array][index]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            (loss,) = evaluator([((array, index, x + (abs(x) or 1)),)])
+        except Exception:
+            return False
+    return abs(loss - evaluator.at_x0) > LOUD * problem.noise
 
 
 class Seen(NamedTuple):

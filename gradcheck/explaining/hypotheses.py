@@ -278,7 +278,7 @@ def _zeros(check: ArrayCheck, context: Context, strewn: bool = False) -> Finding
         evidence = f"n is exactly 0 {check.share}, a is not"
         return Finding(check.where, "loss ignores it", evidence, look_at)
     none = (a == 0) | (n == 0)
-    if wide or not strewn or not none.any():
+    if wide or check.moves or not strewn or not none.any():
         return None
     if none.all():
         evidence = f"either a or n is exactly 0 {check.share}: a in {np.sum(a == 0):,} of them"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.measuring.misuse import refuse_chance, refuse_none, refuse_uncallable, short
+from gradcheck.measuring.misuse import a_kind, refuse_chance, refuse_none, refuse_uncallable, short
 from gradcheck.measuring.parameters import Array, Nudge, Parameters, changed_in_place
 from gradcheck.measuring.structures import leaves
 
@@ -197,7 +197,7 @@ def _one_real_number(value: Any, parameters: Parameters) -> np.dtype[Any]:
     what, advice = short(value), "return a float"
     kind = np.dtype(object) if isinstance(value, (tuple, list, dict)) else np.asarray(value).dtype
     if isinstance(value, (tuple, list, dict)):
-        what = f"a {type(value).__name__}"
+        what = a_kind(value)
         advice = "return the loss alone; if it comes with its gradient, pass `grad=True`"
     elif np.ndim(value):
         what = f"an array of shape {np.shape(value)}"

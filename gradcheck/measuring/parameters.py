@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.measuring.misuse import short
+from gradcheck.measuring.misuse import a_kind, short
 from gradcheck.measuring.structures import converted, leaves, rebuild
 
 Array = NDArray[Any]
@@ -119,8 +119,8 @@ class Parameters:
                 said.append(f"{what} {', '.join(names)}")
         advice = "Give it the same keys and nesting."
         if isinstance(self.tree, Mapping) and not isinstance(values, Mapping):
-            kind, own = type(values).__name__, type(self.tree).__name__
-            advice = f"It is a {kind}, `x0` a {own}: give a {own} with the same keys."
+            own = a_kind(self.tree)
+            advice = f"It is {a_kind(values)}, `x0` {own}: give {own} with the same keys."
         return f"{'; '.join(said)}. {advice}"
 
     def match_direction(self, values: Any) -> list[Array]:

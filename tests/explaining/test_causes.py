@@ -1,11 +1,14 @@
 """Whole checks whose cause used to be told wrongly, or not at all."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
 from gradcheck import Finding, check_gradient
+from gradcheck.explaining.evidence import ArrayCheck
+from gradcheck.explaining.findings import diagnose
 
 rng = np.random.default_rng(3)
 X, Y = rng.normal(size=(12, 4)), rng.normal(size=(12, 3))
@@ -177,7 +180,39 @@ def test_factor_made_of_all_parameters_is_no_penalty() -> None:
 
 def test_slopes_that_are_0_where_the_loss_is_even_are_not_ignored() -> None:
     report = check_gradient(lambda w: np.sum(np.cosh(w)), lambda w: np.sinh(w) + 0.1, np.zeros(5))
-    assert "loss ignores it" not in {finding.bug for finding in report.findings}
+    assert not {"loss ignores it", "mask"} & {finding.bug for finding in report.findings}
+
+
+def test_a_loss_that_fails_or_warns_elsewhere_is_still_diagnosed() -> None:
+    """Whether it moves is tried a whole parameter away, where the user's code may not go."""
+
+    def loss(w: Any) -> Any:
+        if np.max(np.abs(w)) > 0.5:
+            warnings.warn("far away", stacklevel=1)
+            raise ArithmeticError("far away")
+        return np.sum(np.cosh(w))
+
+    report = check_gradient(loss, lambda w: np.sinh(w) + 0.1, np.zeros(5))
+    assert report.findings
+    assert not any("No diagnosis" in note for note in report.notes)
+
+
+def test_slopes_lost_in_noise_are_not_of_one_size() -> None:
+    n = 1 + 0.1 * np.random.default_rng(0).normal(size=8)
+    a, error = 40 * np.linspace(0.5, 1.5, 8), np.full(8, 0.1)
+    (sharp,) = diagnose([ArrayCheck("w", n, a, np.ones(8), 0 * error, error > 0)])
+    assert sharp.bug == "one size"
+    (vague,) = diagnose([ArrayCheck("w", n, a, n, error, error > 0)])
+    assert vague.bug != "one size"
+
+
+def test_a_few_entries_that_happen_to_be_the_largest_are_no_part_of_the_range() -> None:
+    for size, told in ((6, False), (12, True)):
+        x = np.random.default_rng(0).permutation(np.arange(size) - size / 2 + 0.5)
+        n, wrong = 1 + x**2, x > 0
+        a = np.where(wrong, n * np.random.default_rng(1).uniform(2, 3, size), n)
+        found = diagnose([ArrayCheck("w", x, a, n, np.full(size, 1e-9), wrong)])
+        assert any("where x > 0" in finding.where for finding in found) is told, size
 
 
 @pytest.mark.parametrize("written", [0.0, 5.0, 11.0])

@@ -113,6 +113,25 @@ def test_nested_data_that_is_changed_is_named() -> None:
         check_gradient(fun, np.ones(2), np.ones(2), args=({"X": np.ones((3, 2))},))
 
 
+def test_the_rounding_of_all_parameters_excuses_what_is_left_at_an_exact_fit() -> None:
+    """As a rule: the residual holds the roundings of parameters that are larger, too."""
+    failed = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        A, x0 = rng.normal(size=(12, 9)), rng.normal(size=9)
+        x0[0] *= 0.02
+        y = A @ x0
+
+        def loss(x: Any, A: Any, y: Any) -> Any:
+            return 0.5 * np.sum((A @ x - y) ** 2)
+
+        def gradient(x: Any, A: Any, y: Any) -> Any:
+            return A.T @ (A @ x - y)
+
+        failed += not check_gradient(loss, gradient, x0, args=(A, y)).passed
+    assert failed <= 6
+
+
 @pytest.mark.parametrize("distance", [1e-10, 1e-11, 1e-12, 1e-13, 1e-14])
 def test_a_right_gradient_beside_a_minimum_where_the_loss_is_zero_passes(distance: float) -> None:
     """Rounding makes the steps uneven by half a spacing: there, as much as the gradient itself."""
