@@ -23,6 +23,7 @@ from gradcheck.measuring.parameters import Array
 from gradcheck.measuring.slopes import Ladder, entry_line, typical_sizes
 
 BUDGET = 50  # calls of `fun`
+MOVE = 0.01  # of the size of a parameter: a loss that rounds it stands still over that
 RIGHT, WRONG = 1e-5, 1e-3  # a slope off by less of its size is right, by more wrong
 
 
@@ -88,13 +89,13 @@ class Trial:
 
 
 def moves(problem: Problem, array: int, index: int) -> bool:
-    """Whether the loss moves with an entry, by as much as its size; as where it is even, say."""
+    """Whether the loss moves with an entry, as where it is even, over less than a stair."""
     evaluator = problem.evaluator
     x = evaluator.parameters.x0[array][index]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            (loss,) = evaluator([((array, index, x + (abs(x) or 1)),)])
+            (loss,) = evaluator([((array, index, x + MOVE * (abs(x) or 1)),)])
         except Exception:
             return False
     return abs(loss - evaluator.at_x0) > LOUD * problem.noise

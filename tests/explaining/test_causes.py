@@ -8,6 +8,7 @@ import pytest
 
 from gradcheck import Finding, check_gradient
 from gradcheck.explaining.evidence import ArrayCheck
+from gradcheck.explaining.experiments import MOVE
 from gradcheck.explaining.findings import diagnose
 
 rng = np.random.default_rng(3)
@@ -184,10 +185,10 @@ def test_slopes_that_are_0_where_the_loss_is_even_are_not_ignored() -> None:
 
 
 def test_a_loss_that_fails_or_warns_elsewhere_is_still_diagnosed() -> None:
-    """Whether it moves is tried a whole parameter away, where the user's code may not go."""
+    """Whether it moves is tried a little away, where the user's code may not go."""
 
     def loss(w: Any) -> Any:
-        if np.max(np.abs(w)) > 0.5:
+        if np.max(np.abs(w)) == MOVE:
             warnings.warn("far away", stacklevel=1)
             raise ArithmeticError("far away")
         return np.sum(np.cosh(w))
@@ -240,3 +241,9 @@ def test_an_empty_array_is_no_obstacle() -> None:
     )
     assert report.findings[0].bug == "factor"
     assert "batch norm" not in str(report)
+
+
+def test_slopes_that_are_0_where_the_loss_rounds_are_said_to_be() -> None:
+    a, x0 = np.array([1.0, -2, 3, 4]), np.array([0.3, 1.1, -0.7, 0.4])
+    report = check_gradient(lambda w: a @ np.round(4 * w) / 4, lambda w: a, x0)
+    assert "n is exactly 0" in " ".join(finding.evidence for finding in report.findings)
